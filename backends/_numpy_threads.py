@@ -1,0 +1,123 @@
+"""Threads for NumPy: the BLAS library's own, and one persistent helper that shares large elementwise work."""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+# A NumPy call releases the GIL, so two Python threads can share an array; handing over and joining costs some 15 µs, so work
+# under this many elements a thread is not worth splitting.
+GRAIN = 1 << 16
+
+
+def _available() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+class _Helper(threading.Thread):
+    """A daemon that runs one function at a time and says when it is done."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="tinygrad_edu-helper")
+        self.jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            job = self.jobs.get()
+            try:
+                job()
+            except BaseException as error:  # handed to the thread that waits
+                self.done.put(error)
+            else:
+                self.done.put(None)
+            del job
+
+
+_threads = int(os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 0) or _available()
+_helpers: list[_Helper] = []
+_owner_pid = os.getpid()
+_busy = threading.Lock()
+
+
+def split(function: Callable[[slice], Any], length: int, elements: int) -> None:
+    """Call ``function`` on slices that cover ``range(length)``, in several threads where the work is large.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a slice of the first axis and works on that part alone.
+    length : int
+        Size of the first axis.
+    elements : int
+        Elements touched in all, to judge whether splitting pays.
+    """
+    global _owner_pid
+    parts = min(_threads, length, elements // GRAIN)
+    if parts < 2 or not _busy.acquire(blocking=False):  # small, or called from another thread's share
+        function(slice(0, length))
+        return
+    try:
+        if os.getpid() != _owner_pid:  # threads do not survive a fork
+            _helpers.clear()
+            _owner_pid = os.getpid()
+        while len(_helpers) < parts - 1:
+            _helpers.append(_Helper())
+        bounds = [length * i // parts for i in range(parts + 1)]
+        used = _helpers[: parts - 1]
+        for helper, lo, hi in zip(used, bounds[1:], bounds[2:], strict=False):
+            helper.jobs.put(lambda lo=lo, hi=hi: function(slice(lo, hi)))  # type: ignore[misc]
+        failure: BaseException | None = None
+        try:
+            function(slice(bounds[0], bounds[1]))
+        except BaseException as error:
+            failure = error
+        for helper in used:
+            failure = helper.done.get() or failure
+        if failure is not None:
+            raise failure
+    finally:
+        _busy.release()
+
+
+def _openblas() -> Any:
+    """The OpenBLAS library that NumPy carries, or None where it uses another one."""
+    folder = os.path.join(os.path.dirname(np.__file__), os.pardir, "numpy.libs")
+    for path in glob.glob(os.path.join(folder, "*openblas*")):
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:
+            continue
+        for prefix in ("scipy_", ""):
+            for suffix in ("64_", "_64", ""):
+                name = f"{prefix}openblas_set_num_threads{suffix}"
+                if hasattr(library, name):
+                    return getattr(library, name)
+    return None
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads of matrix products (where NumPy carries OpenBLAS) and of large elementwise work."""
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads: expected a positive number of threads, got {n!r}")
+    _threads = n
+    setter = _openblas()
+    if setter is not None:
+        setter(n)
+
+
+def get_num_threads() -> int:
+    """The number of threads in use."""
+    return _threads

@@ -1,0 +1,223 @@
+"""What a backend is: an array namespace, and the functions that the array standard lacks.
+
+A backend gives its arrays, which the engine never looks into, and functions on them. The functions of the Python array-API
+standard (https://data-apis.org/array-api) are taken from :attr:`Backend.namespace` and become attributes of the backend, so that
+operations write ``xp.exp(x)``. The rest, the *extensions* below, have a portable default written on the standard alone; a
+backend overrides those that its library does better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Array = Any
+
+STANDARD = (
+    "abs acos acosh add all any arange argmax argmin argsort asarray asin asinh astype atan atan2 atanh "
+    "bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor broadcast_arrays "
+    "broadcast_to ceil clip concat cos cosh cumulative_sum divide empty empty_like equal exp expand_dims expm1 eye "
+    "finfo flip floor floor_divide full full_like greater greater_equal hypot iinfo isfinite isinf isnan less less_equal "
+    "linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul matrix_transpose max "
+    "maximum mean meshgrid min minimum moveaxis multiply negative nonzero not_equal ones ones_like permute_dims positive "
+    "pow prod remainder repeat reshape roll round searchsorted sign sin sinh sort sqrt square squeeze stack std subtract "
+    "sum take tan tanh tensordot tile tril triu trunc unique_inverse unique_values unstack var vecdot where zeros zeros_like"
+).split()
+
+
+class BackendError(RuntimeError):
+    """A device that isn't there; the message says what is missing and how to get it."""
+
+
+class Backend:
+    """An array library behind a uniform face.
+
+    Attributes
+    ----------
+    name : str
+        How users choose it: ``device="name"`` or ``device="name:1"``.
+    namespace : module
+        A namespace that follows the array-API standard.
+    array_types : tuple of type
+        The classes of its arrays; an array's class tells its backend.
+    mutable : bool
+        Whether arrays can be written in place.
+    kernels : dict
+        Fast versions of fused operations by name (``"lstm"``, ``"adam"``, …); an operation without one runs its
+        reference.
+    """
+
+    name: str = ""
+    namespace: Any = None
+    array_types: tuple[type, ...] = ()
+    mutable: bool = True
+    kernels: dict[str, Callable[..., Any]] = {}
+
+    def __init__(self) -> None:
+        for name in STANDARD:
+            if not hasattr(self, name) and hasattr(self.namespace, name):
+                setattr(self, name, getattr(self.namespace, name))
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the {self.name} backend has no {name!r}, neither of the array standard nor an extension")
+
+    def __repr__(self) -> str:
+        return f"<{self.name} backend>"
+
+    # Devices ---------------------------------------------------------------------------------------------------------
+
+    def device_count(self) -> int:
+        """How many devices of this kind there are; 0 where the hardware is missing."""
+        return 1
+
+    def device_of(self, x: Array) -> str:
+        """The device name of an array, as users write it."""
+        return self.name
+
+    def from_host(self, x: Any, index: int) -> Array:
+        """An array on this backend's device ``index`` with the values of a host (NumPy) array."""
+        return self.namespace.asarray(x)
+
+    def to_host(self, x: Array) -> Any:
+        """The values as a host (NumPy) array; waits for the device."""
+        raise BackendError(f"the {self.name} backend does not say how its arrays come to the host")
+
+    def synchronize(self) -> None:
+        """Wait until all work given to the device is done."""
+
+    # Types -----------------------------------------------------------------------------------------------------------
+
+    def dtype(self, name: str) -> Any:
+        """The library's own dtype object for ``name``."""
+        return getattr(self.namespace, name)
+
+    # Memory ----------------------------------------------------------------------------------------------------------
+
+    def root(self, x: Array) -> Any:
+        """The object that owns the memory of ``x``: equal for an array and its views, and alive as long as they are."""
+        return x
+
+    def owns(self, x: Array) -> bool:
+        """Whether ``x`` has its memory for itself (is no view of another array)."""
+        return False
+
+    def is_view(self, view: Array, of: Array) -> bool:
+        """Whether ``view``, made from ``of`` by a shaping operation, shares its memory."""
+        return False
+
+    def alias(self, x: Array) -> Array:
+        """Another array object on the same values (on the same memory, where arrays are mutable)."""
+        return self.namespace.asarray(x, copy=True)
+
+    def copy(self, x: Array) -> Array:
+        """A fresh array with the same values."""
+        return self.namespace.asarray(x, copy=True)
+
+    def write(self, target: Array, value: Array) -> Array:
+        """Overwrite ``target`` with ``value`` (same shape) and return it; a new array where arrays are immutable."""
+        target[...] = value
+        return target
+
+    def lock(self, x: Array) -> bool:
+        """Write-protect the memory of ``x``, if it can be done; whether it was done."""
+        return False
+
+    def unlock(self, x: Array) -> None:
+        """Undo :meth:`lock`."""
+
+    # Indexing --------------------------------------------------------------------------------------------------------
+
+    def getitem(self, x: Array, index: Any) -> Array:
+        """``x[index]`` for every NumPy form of index; raises ``IndexError`` when out of range."""
+        return x[index]
+
+    def setitem(self, x: Array, index: Any, value: Array) -> Array:
+        """``x[index] = value``, in place where arrays are mutable; returns the array."""
+        x[index] = value
+        return x
+
+    def index_add(self, x: Array, index: Any, value: Array) -> Array:
+        """Add ``value`` at ``x[index]``, repeated positions adding up, in place where arrays are mutable."""
+        ns = self.namespace
+        size = 1
+        for n in x.shape:
+            size *= n
+        # Flat positions in sorted order; the k-th round adds the k-th occurrence of each position, so no round repeats one.
+        where = ns.reshape(self.getitem(ns.reshape(ns.arange(size), x.shape), index), (-1,))
+        values = ns.reshape(ns.broadcast_to(value, self.getitem(x, index).shape), (-1,))
+        if where.shape[0] == 0:
+            return x
+        order = ns.argsort(where)
+        where, values = ns.take(where, order), ns.take(values, order)
+        position = ns.arange(where.shape[0])
+        starts = ns.concat([ns.ones((1,), dtype=ns.bool), where[1:] != where[:-1]])
+        group = ns.cumulative_sum(ns.astype(starts, where.dtype)) - 1
+        occurrence = position - ns.take(ns.nonzero(starts)[0], group)
+        dense = ns.reshape(x, (-1,))
+        for k in range(int(ns.max(occurrence)) + 1):
+            chosen = ns.nonzero(occurrence == k)[0]
+            at = ns.take(where, chosen)
+            dense = self.setitem(dense, at, ns.take(dense, at) + ns.take(values, chosen))
+        return ns.reshape(dense, x.shape)
+
+    def take_rows(self, table: Array, rows: Array) -> Array:
+        """``table[rows]`` for an integer array ``rows``; raises ``IndexError`` when out of range."""
+        return self.getitem(table, rows)
+
+    def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
+        """Distinct ``rows`` and, for each, the sum of its ``values``: (R,), (R, D) to (U,), (U, D)."""
+        ns = self.namespace
+        distinct, inverse = ns.unique_inverse(rows)
+        sums = ns.zeros((distinct.shape[0], *values.shape[1:]), dtype=values.dtype)
+        return distinct, self.index_add(sums, ns.reshape(inverse, (-1,)), values)
+
+    def bounds(self, x: Array) -> tuple[int, int]:
+        """The smallest and largest of an integer array, (0, -1) when it is empty; waits for the device."""
+        if 0 in x.shape:
+            return 0, -1
+        return int(self.namespace.min(x)), int(self.namespace.max(x))
+
+    def argsort_stable(self, x: Array, axis: int, descending: bool) -> Array:
+        """The stable order that sorts along ``axis``."""
+        return self.namespace.argsort(x, axis=axis, descending=descending, stable=True)
+
+    # Arithmetic ------------------------------------------------------------------------------------------------------
+
+    def add_into(self, x: Array, y: Array) -> Array:
+        """``x + y``, in place of ``x`` where arrays are mutable; ``x`` must be ours."""
+        x += y
+        return x
+
+    def sigmoid(self, x: Array) -> Array:
+        """1 / (1 + e⁻ˣ), through tanh so that nothing overflows."""
+        return 0.5 * self.namespace.tanh(0.5 * x) + 0.5
+
+    # Random numbers --------------------------------------------------------------------------------------------------
+
+    def generator(self, seed: int) -> Any:
+        """A random generator object of this backend, seeded."""
+        raise BackendError(f"the {self.name} backend has no random generator")
+
+    def random_uniform(self, generator: Any, shape: Sequence[int], dtype: Any) -> Array:
+        """Uniform numbers in [0, 1)."""
+        raise BackendError(f"the {self.name} backend has no random numbers")
+
+    def random_normal(self, generator: Any, shape: Sequence[int], dtype: Any) -> Array:
+        """Standard normal numbers."""
+        raise BackendError(f"the {self.name} backend has no random numbers")
+
+    def random_integers(self, generator: Any, low: int, high: int, shape: Sequence[int]) -> Array:
+        """Integers in [low, high)."""
+        raise BackendError(f"the {self.name} backend has no random numbers")
+
+    def random_permutation(self, generator: Any, n: int) -> Array:
+        """A permutation of 0 … n-1."""
+        raise BackendError(f"the {self.name} backend has no random numbers")
+
+    def get_random_state(self, generator: Any) -> str:
+        """The generator's state as text."""
+        raise BackendError(f"the {self.name} backend has no random numbers")
+
+    def set_random_state(self, generator: Any, state: str) -> None:
+        """Restore what :meth:`get_random_state` gave."""
+        raise BackendError(f"the {self.name} backend has no random numbers")

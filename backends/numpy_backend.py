@@ -1,0 +1,176 @@
+"""NumPy on the CPU."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.backends import _numpy_kernels, _numpy_threads
+from tinygrad_edu.backends.base import Array, Backend, BackendError
+
+_SCALARS = (
+    *(np.bool_, np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int16, np.int32, np.int64),
+    *(np.float16, np.float32, np.float64),
+)
+
+
+class NumpyBackend(Backend):
+    """Arrays are ``numpy.ndarray``; results without dimensions may be NumPy scalars, which are faster to compute with."""
+
+    name = "cpu"
+    namespace = np
+    array_types = (np.ndarray, *_SCALARS)
+    mutable = True
+    kernels = _numpy_kernels.KERNELS
+
+    def from_host(self, x: Any, index: int) -> Array:
+        if index:
+            raise BackendError(f"device 'cpu:{index}': there is one cpu")
+        return x
+
+    def to_host(self, x: Array) -> Any:
+        return np.asarray(x)
+
+    def dtype(self, name: str) -> Any:
+        if name == "bfloat16":
+            raise TypeError("bfloat16 is not supported on the cpu: NumPy has no such type; use float32 or float16")
+        return np.dtype(name)
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        """``x`` in another type; ``x`` itself when it has that type."""
+        return x.astype(dtype, copy=False)
+
+    # Memory ----------------------------------------------------------------------------------------------------------
+
+    def root(self, x: Array) -> Any:
+        while type(x) is np.ndarray and x.base is not None:
+            x = x.base
+        return x
+
+    def owns(self, x: Array) -> bool:
+        return type(x) is not np.ndarray or x.base is None
+
+    def is_view(self, view: Array, of: Array) -> bool:
+        return type(view) is np.ndarray and view.base is not None and self.root(view) is self.root(of)
+
+    def alias(self, x: Array) -> Array:
+        return x[...] if type(x) is np.ndarray else np.array(x)
+
+    def copy(self, x: Array) -> Array:
+        return np.array(x)
+
+    def write(self, target: Array, value: Array) -> Array:
+        if type(target) is not np.ndarray:  # a NumPy scalar is immutable, and nobody shares it
+            return np.array(value, dtype=target.dtype)
+        target[...] = value
+        return target
+
+    def lock(self, x: Array) -> bool:
+        if type(x) is np.ndarray and x.flags.writeable:
+            x.flags.writeable = False
+            return True
+        return False
+
+    def unlock(self, x: Array) -> None:
+        x.flags.writeable = True
+
+    # Indexing --------------------------------------------------------------------------------------------------------
+
+    def setitem(self, x: Array, index: Any, value: Array) -> Array:
+        if type(x) is not np.ndarray:
+            x = np.array(x)
+        x[index] = value
+        return x
+
+    def index_add(self, x: Array, index: Any, value: Array) -> Array:
+        if type(index) is np.ndarray and index.dtype.kind in "iu" and x.ndim > 1 and index.size > 1:
+            rows, sums = self.sum_rows(index.reshape(-1) % x.shape[0], value.reshape(index.size, *x.shape[1:]))
+            x[rows] += sums
+        elif repeats(index):
+            np.add.at(x, index, value)
+        else:
+            x[index] += value
+        return x
+
+    def take_rows(self, table: Array, rows: Array) -> Array:
+        return np.take(table, rows, axis=0)
+
+    def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
+        if rows.size == 0:
+            return rows, values
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        if starts.size == rows.size:
+            return ordered, values[order]
+        return ordered[starts], np.add.reduceat(values[order], starts, axis=0)
+
+    def bounds(self, x: Array) -> tuple[int, int]:
+        return (int(x.min()), int(x.max())) if x.size else (0, -1)
+
+    def argsort_stable(self, x: Array, axis: int, descending: bool) -> Array:
+        if not descending:
+            return np.argsort(x, axis=axis, kind="stable")
+        # Sorting the reversed array and reversing the result keeps equal elements in their order.
+        n = x.shape[axis]
+        return np.flip(n - 1 - np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
+
+    # Arithmetic ------------------------------------------------------------------------------------------------------
+
+    def sigmoid(self, x: Array) -> Array:
+        y = np.asarray(np.multiply(x, 0.5))
+        np.tanh(y, out=y)
+        y *= 0.5
+        y += 0.5
+        return y
+
+    # Threads ---------------------------------------------------------------------------------------------------------
+
+    def set_num_threads(self, n: int) -> None:
+        """Use ``n`` threads in matrix products and large elementwise work."""
+        _numpy_threads.set_num_threads(n)
+
+    def get_num_threads(self) -> int:
+        """How many threads are in use."""
+        return _numpy_threads.get_num_threads()
+
+    # Random numbers --------------------------------------------------------------------------------------------------
+
+    def generator(self, seed: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64(seed))
+
+    def random_uniform(self, generator: np.random.Generator, shape: Sequence[int], dtype: Any) -> Array:
+        if dtype == np.float16:
+            return (generator.integers(0, 2048, tuple(shape)) / 2048).astype(np.float16)
+        return generator.random(tuple(shape), dtype=dtype)
+
+    def random_normal(self, generator: np.random.Generator, shape: Sequence[int], dtype: Any) -> Array:
+        if dtype == np.float16:
+            return generator.standard_normal(tuple(shape), dtype=np.float32).astype(np.float16)
+        return generator.standard_normal(tuple(shape), dtype=dtype)
+
+    def random_integers(self, generator: np.random.Generator, low: int, high: int, shape: Sequence[int]) -> Array:
+        return generator.integers(low, high, tuple(shape), dtype=np.int64)
+
+    def random_permutation(self, generator: np.random.Generator, n: int) -> Array:
+        return generator.permutation(n)
+
+    def get_random_state(self, generator: np.random.Generator) -> str:
+        return json.dumps(generator.bit_generator.state)
+
+    def set_random_state(self, generator: np.random.Generator, state: str) -> None:
+        generator.bit_generator.state = json.loads(state)
+
+
+def repeats(index: Any) -> bool:
+    """Whether an index may name the same element twice: only integer arrays can."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(
+        (isinstance(p, list) and p and not isinstance(p[0], bool))
+        or (isinstance(p, np.ndarray) and p.dtype != np.bool_ and math.prod(p.shape) > 1)
+        for p in parts
+    )

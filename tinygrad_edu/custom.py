@@ -1,0 +1,127 @@
+"""Functions that users write: both forms, and the checks that built-in operations do not need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import _state, backends
+from tinygrad_edu._state import modes, no_grad
+from tinygrad_edu.function import Extra, Function, Node, output_of, tick
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+
+class UserFacts:
+    """What is checked when a user's backward returns."""
+
+    __slots__ = ("constant", "inputs", "materialize", "outputs")
+
+    def __init__(self) -> None:
+        self.constant: list[int] = []
+        self.inputs: list[tuple[tuple[int, ...], Any] | None] = []
+        self.outputs: list[tuple[tuple[int, ...], Any, Any]] = []
+        self.materialize = True
+
+
+def run_user(node: Function, args: tuple[Any, ...]) -> Any:
+    """Run a user's function and record it; the result of the instance form is raw when no argument is a tensor."""
+    from tinygrad_edu.tensor import Tensor, current
+
+    any_tensor = any(isinstance(a, Tensor) for a in args)
+    raws = [current(a)._data if isinstance(a, Tensor) else a for a in args]
+    edges: list[Node | None] = [a._node if isinstance(a, Tensor) and modes.grad else None for a in args]
+    node.edges, node.saved, node.extra, node.ids = edges, None, Extra(), None
+    facts = node.extra.user = UserFacts()
+    facts.inputs = [(tuple(a.shape), a.dtype) if isinstance(a, Tensor) else None for a in args]
+    cls = type(node)
+    with no_grad():
+        if cls.static:
+            given = [Tensor._wrap(r) if isinstance(a, Tensor) else a for a, r in zip(args, raws, strict=True)]
+            out = cls.forward(node, *given)
+        else:
+            out = node.forward(*raws)
+    if not any_tensor and not cls.static:
+        return out
+    several = isinstance(out, (tuple, list))
+    outs = [_raw(cls, o) for o in (out if several else [out])]
+    # An output that is an argument, unchanged, gets an array object of its own: saved values are told by identity.
+    before = [id(o) for o in outs]
+    outs = [backends.of(o).alias(o) if any(o is r for r in raws) else o for o in outs]
+    if node.saved is not None:
+        node.saved = tuple(v._data if isinstance(v, Tensor) else v for v in node.saved)
+    facts.outputs = [(tuple(o.shape), o.dtype, backends.of(o)) for o in outs]
+    tensors = [Tensor._wrap(o) for o in outs]
+    if any(e is not None for e in edges):
+        node.seq = tick()
+        node.ids = [id(outs[0]), *map(id, raws), *map(id, outs[1:])]
+        node.outputs = [None] * len(outs)
+        for i, t in enumerate(tensors):
+            if t.is_floating_point() and before[i] not in facts.constant:
+                t._node = output_of(node, i) if several else node
+        if _state.anomaly_threads and modes.anomaly:
+            from tinygrad_edu.anomaly import watch
+
+            watch(node, outs[0], raws)
+    return tuple(tensors) if several else tensors[0]
+
+
+def _raw(cls: type, out: Any) -> Any:
+    raw = getattr(out, "_data", out)
+    if not backends.is_array(raw):
+        raise TypeError(f"{cls.__name__}.forward must return an array or a tuple of arrays, got {type(out).__name__}")
+    return raw
+
+
+def user_backward(node: Function, g: Any, graph: bool) -> tuple[Any, ...]:
+    """Call a user's backward and check what it returns: the number of gradients, and each one's shape and type."""
+    from tinygrad_edu.tensor import Tensor
+
+    extra = node.extra
+    assert extra is not None
+    facts: UserFacts = extra.user
+    cls = type(node)
+    cotangents = g if type(g) is list else [g]
+    if facts.materialize:
+        cotangents = [
+            _zeros(facts.outputs[i], graph) if c is None else c for i, c in enumerate(cotangents)
+        ]
+    if cls.static:
+        cotangents = [Tensor._wrap(c) if backends.is_array(c) else c for c in cotangents]
+    grads = cls.backward(node, *cotangents)
+    grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
+    expected = len(facts.inputs)
+    if len(grads) > expected and all(x is None for x in grads[expected:]):
+        grads = grads[:expected]
+    if len(grads) != expected:
+        raise RuntimeError(f"{cls.__name__}.backward returned {len(grads)} gradients for {expected} arguments of forward")
+    return tuple(_checked(cls, i, x, node, facts.inputs[i], graph) for i, x in enumerate(grads))
+
+
+def _zeros(fact: tuple[tuple[int, ...], Any, Any], graph: bool) -> Any:
+    from tinygrad_edu.tensor import Tensor
+
+    zeros = fact[2].zeros(fact[0], dtype=fact[1])
+    return Tensor._wrap(zeros) if graph else zeros
+
+
+def _checked(
+    cls: type, i: int, grad: Any, node: Function, fact: tuple[tuple[int, ...], Any] | None, graph: bool
+) -> Tensor | Any | None:
+    from tinygrad_edu.tensor import Tensor
+
+    if grad is None or node.edges[i] is None or fact is None:
+        return None
+    if not isinstance(grad, Tensor):
+        if not backends.is_array(grad):
+            raise TypeError(
+                f"{cls.__name__}.backward returned {type(grad).__name__} as the gradient of argument {i}; expected an array"
+            )
+        grad = Tensor._wrap(grad)
+    shape, dtype = fact
+    if tuple(grad.shape) != shape:
+        raise RuntimeError(
+            f"{cls.__name__}.backward returned a gradient of shape {tuple(grad.shape)} for argument {i}, which has shape {shape}"
+        )
+    grad = grad.to(dtype)
+    return grad if graph else grad._data

@@ -1,0 +1,85 @@
+"""Device names such as ``cpu`` and ``cuda:1``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu import backends
+from tinygrad_edu._state import default_device, modes
+
+
+class device:
+    """A device by name; compares equal to its name, and as a context manager sets the default for this thread.
+
+    Examples
+    --------
+    >>> device("cpu").type, device("cuda:1").index, device("cpu") == "cpu"
+    ('cpu', 1, True)
+    """
+
+    __slots__ = ("_before", "index", "type")
+
+    def __init__(self, type: str | device, index: int | None = None) -> None:
+        name = str(type)
+        kind, _, number = name.partition(":")
+        if number and not number.isdigit():
+            raise ValueError(f"device {name!r}: expected a name like 'cpu', 'cuda' or 'cuda:1'")
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        inner = f"type={self.type!r}" + ("" if self.index is None else f", index={self.index}")
+        return f"device({inner})"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            other = device(other)
+        return isinstance(other, device) and (self.type, self.index or 0) == (other.type, other.index or 0)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index or 0))
+
+    def __enter__(self) -> device:
+        self._before = modes.device
+        modes.device = str(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        modes.device = self._before
+
+    @property
+    def backend(self) -> backends.Backend:
+        """The backend behind the device; raises one clear line when it isn't there."""
+        return backends.get(self.type)
+
+
+def resolve(name: Any) -> device:
+    """A device from a name, a number (of a CUDA card), another device, or None (the default)."""
+    if name is None:
+        name = default_device()
+    if isinstance(name, int):
+        name = f"cuda:{name}"
+    found = name if isinstance(name, device) else device(name)
+    count = found.backend.device_count()
+    if (found.index or 0) >= count:
+        raise backends.BackendError(f"device '{found}': there are {count} devices of this kind, numbered from 0")
+    return found
+
+
+def set_default_device(name: str | device | None) -> None:
+    """Make new tensors on this device, in this thread; None goes back to ``TINYGRAD_EDU_DEVICE`` or the cpu.
+
+    Raises
+    ------
+    BackendError
+        When the device isn't there; the message says what is missing.
+    """
+    modes.device = None if name is None else str(resolve(name))
+
+
+def get_default_device() -> device:
+    """The device of tensors that are made without ``device=``."""
+    return device(default_device())

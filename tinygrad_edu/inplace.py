@@ -1,0 +1,180 @@
+"""Writing in place: the values change now, and inside a graph the tensor moves on to a new node.
+
+Three things must stay right. A value that a node kept and that is overwritten is noticed by its stamp (``function.writes``). A
+tensor inside a graph gets the node of the write, so its earlier history goes on through that node. And a view and
+its base are one memory: a write to a view becomes a write to the base, and the other views follow the base when they are next used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu import backends
+from tinygrad_edu._state import modes
+from tinygrad_edu.function import LEAF, Op, describe, replay, run, writes
+from tinygrad_edu.ops._types import xp
+from tinygrad_edu.ops.elementwise import where
+from tinygrad_edu.ops.indexing import SetItem, _as_array, raw_index
+from tinygrad_edu.tensor import Tensor, current
+
+
+def rebind(x: Tensor, out: Tensor) -> Tensor:
+    """Give ``x`` the values and, inside a graph, the history of ``out``."""
+    current(x)
+    if tuple(out._data.shape) != tuple(x._data.shape):
+        raise ValueError(
+            f"in-place: the result has shape {tuple(out.shape)}, which does not fit into a tensor of shape {tuple(x.shape)}"
+        )
+    if out.dtype is not x.dtype:
+        if out.dtype.category > x.dtype.category:
+            raise TypeError(f"in-place: a result of {out.dtype} cannot be written into a tensor of {x.dtype}")
+        out = out.to(x.dtype)
+    tracked = modes.grad and (out._node is not None or x._node is not None)
+    if tracked:
+        _refuse_leaf(x)
+        _keep_old_value(out, x)
+    _write(x, out._data)
+    if tracked:
+        _move_on(x, out)
+    return x
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """``x[index] = value``, differentiable in both."""
+    current(x)
+    raw = _as_array(x._data, raw_index(index)[0])
+    if not isinstance(value, Tensor):
+        value = x.new_tensor(value)
+    if value.dtype is not x.dtype:
+        value = value.to(x.dtype)
+    _check_fits(x, raw, value)
+    tracked = modes.grad and (value._node is not None or x._node is not None)
+    if not tracked:
+        x._data = xp(x._data).setitem(x._data, raw, current(value)._data)
+        writes.record(x._data)
+        return
+    _refuse_leaf(x)
+    if backends.of(x._data).is_view(value._data, x._data):
+        value = value.clone()
+    if x._view is None:
+        out = run(SetItem(), (x, value, raw))  # writes into the memory of x
+        x._data, x._node = out._data, out._node
+        writes.record(x._data)
+    else:
+        out = run(SetItem(), (x.clone(), value, raw))
+        _write(x, out._data)
+        _move_on(x, out)
+
+
+def _check_fits(x: Tensor, index: Any, value: Tensor) -> None:
+    """Raise before anything is written when index or value do not fit."""
+    try:
+        target = xp(x._data).getitem(x._data, index).shape
+    except IndexError as error:
+        raise IndexError(f"setitem: {error} (a tensor of shape {tuple(x.shape)})") from None
+    have = tuple(value.shape)
+    while len(have) > len(target) and have[0] == 1:
+        have = have[1:]
+    lead = len(target) - len(have)
+    if lead < 0 or any(n not in (1, target[lead + i]) for i, n in enumerate(have)):
+        raise ValueError(f"setitem: a value of shape {tuple(value.shape)} does not fit into {tuple(target)}")
+
+
+def _refuse_leaf(x: Tensor) -> None:
+    base = x if x._view is None else x._view[0]
+    for t, what in ((x, "a leaf"), (base, "a view of a leaf")):
+        if t._node is not None and t._node.kind == LEAF:
+            raise RuntimeError(
+                f"in-place: {what} that requires a gradient cannot be written to inside a graph, since its old value would be lost; "
+                "write under tg.no_grad(), or work on a clone()"
+            )
+    if x._view is not None and not x._view[3]:
+        raise RuntimeError(
+            "in-place: this view was made under no_grad(), so a write to it cannot be recorded; make it with grad mode on"
+        )
+
+
+def _keep_old_value(out: Tensor, x: Tensor) -> None:
+    """If the operation kept the value that is now overwritten, let it keep a copy instead."""
+    node: Any = out._node
+    if node is not None and node.saved is not None and node.saved.__class__ is tuple:
+        old = x._data
+        if any(v is old for v in node.saved):
+            copy = xp(old).copy(old)
+            node.saved = tuple(copy if v is old else v for v in node.saved)
+            if getattr(node, "ids", None):
+                node.ids = [id(copy) if i == id(old) else i for i in node.ids]
+
+
+def _write(x: Tensor, raw: Any) -> None:
+    x._data = xp(x._data).write(x._data, raw)
+    writes.record(x._data)
+
+
+class WriteView(Op):
+    """A base of which a part, seen through a view, was overwritten."""
+
+    __slots__ = ("steps",)
+
+    def forward(self, base: Any, value: Any, steps: Any) -> Any:
+        self.steps = steps
+        ns = xp(base)
+        outside = ns.ones(base.shape, dtype=ns.bool)
+        part = replay(outside, steps)
+        ns.setitem(part, ..., False)
+        self.saved = (outside,)
+        return ns.alias(base)  # the memory has been written already
+
+    def backward(self, g: Any) -> Any:
+        (outside,) = self.saved
+        gx = where(outside, g, g * 0) if self.needs(0) else None
+        return gx, replay(g, self.steps) if self.needs(1) else None
+
+
+def _move_on(x: Tensor, out: Tensor) -> None:
+    """Wire ``x``, and through its base all its relatives, to the node of the write."""
+    if x._view is None:
+        x._node = out._node
+        return
+    base, _, steps, _ = x._view
+    written = run(WriteView(), (base, out, steps))
+    base._node = written._node
+    again = replay(base, steps)
+    x._node, x._view = again._node, again._view
+
+
+
+
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Overwrite with the values of ``src``, which is broadcast, converted and moved as needed."""
+    from tinygrad_edu.ops.elementwise import clone
+    from tinygrad_edu.ops.shape import expand
+
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_: expected a Tensor, got {describe(src)}")
+    src = src.to(device=self.device, dtype=self.dtype)
+    return rebind(self, clone(src) if src.shape == self.shape else expand(src, self.shape))
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Overwrite every element with a number."""
+    return rebind(self, self.new_full(self.shape, value if not isinstance(value, Tensor) else value.item()))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Overwrite every element with 0."""
+    return fill_(self, 0)
+
+
+def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Overwrite with uniform random numbers in [a, b)."""
+    from tinygrad_edu.random import rand
+
+    return rebind(self, rand(self.shape, generator=generator, dtype=self.dtype, device=self.device) * (b - a) + a)
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Overwrite with normal random numbers."""
+    from tinygrad_edu.random import randn
+
+    return rebind(self, randn(self.shape, generator=generator, dtype=self.dtype, device=self.device) * std + mean)

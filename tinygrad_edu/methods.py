@@ -1,0 +1,113 @@
+"""Which operations are methods of Tensor: one line each, so that ``x.exp()`` is ``exp(x)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.ops import activation, convert, indexing, linalg, reduce, shape
+from tinygrad_edu.ops import elementwise as ew
+
+
+def _lazy(name: str) -> Any:
+    """A method from ``inplace``, which is imported at the first call because it needs the Tensor."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from tinygrad_edu import inplace
+
+        return getattr(inplace, name)(self, *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def _in_place(operation: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._rebind(operation(self, *args, **kwargs))
+
+    method.__name__ = f"{operation.__name__}_"
+    method.__doc__ = f"In-place :func:`{operation.__name__}`."
+    return method
+
+
+class Methods:
+    """The operations that are called as methods of a tensor."""
+
+    __slots__ = ()
+
+    # Operators
+    __add__ = __radd__ = ew.add
+    __sub__, __rsub__ = ew.sub, ew.rsub
+    __mul__ = __rmul__ = ew.mul
+    __truediv__, __rtruediv__ = ew.div, ew.rdiv
+    __pow__, __rpow__ = ew.pow, ew.rpow
+    __floordiv__, __mod__ = ew.floor_divide, ew.remainder
+    __matmul__, __rmatmul__ = linalg.matmul, linalg.rmatmul
+    __neg__, __abs__, __invert__ = ew.neg, ew.abs, ew.bitwise_not
+    __eq__, __ne__ = ew.eq, ew.ne  # type: ignore[assignment]
+    __lt__, __le__, __gt__, __ge__ = ew.lt, ew.le, ew.gt, ew.ge
+    __and__, __or__, __xor__ = ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor
+    __getitem__ = indexing.getitem
+    __hash__ = object.__hash__
+
+    # Elementwise
+    add, sub, mul, div, pow = ew.add, ew.sub, ew.mul, ew.div, ew.pow
+    multiply, subtract, divide, true_divide = ew.mul, ew.sub, ew.div, ew.div
+    maximum, minimum, floor_divide, remainder = ew.maximum, ew.minimum, ew.floor_divide, ew.remainder
+    neg, abs, sign, square, sqrt, rsqrt, reciprocal = ew.neg, ew.abs, ew.sign, ew.square, ew.sqrt, ew.rsqrt, ew.reciprocal
+    exp, expm1, log, log1p, sin, cos, tanh = ew.exp, ew.expm1, ew.log, ew.log1p, ew.sin, ew.cos, ew.tanh
+    sigmoid, relu, clamp, clip = ew.sigmoid, ew.relu, ew.clamp, ew.clamp
+    floor, ceil, round, trunc, clone = ew.floor, ew.ceil, ew.round, ew.trunc, ew.clone
+    eq, ne, lt, le, gt, ge = ew.eq, ew.ne, ew.lt, ew.le, ew.gt, ew.ge
+    isnan, isinf, isfinite = ew.isnan, ew.isinf, ew.isfinite
+    logical_not, logical_and, logical_or, logical_xor = ew.logical_not, ew.logical_and, ew.logical_or, ew.logical_xor
+    softmax, log_softmax = activation.softmax, activation.log_softmax
+
+    # Reductions
+    sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
+    max, min, amax, amin, argmax, argmin = reduce.max, reduce.min, reduce.amax, reduce.amin, reduce.argmax, reduce.argmin
+    any, all, cumsum, cumprod = reduce.any, reduce.all, reduce.cumsum, reduce.cumprod
+    logsumexp, norm = reduce.logsumexp, reduce.norm
+    equal, isclose, allclose = reduce.equal, reduce.isclose, reduce.allclose
+
+    # Products
+    matmul, mm, bmm, mv, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
+
+    # Shape
+    reshape, view, view_as, flatten, unflatten = shape.reshape, shape.view, shape.view_as, shape.flatten, shape.unflatten
+    permute, transpose, swapaxes, t, movedim = shape.permute, shape.transpose, shape.transpose, shape.t, shape.movedim
+    expand, expand_as, broadcast_to, repeat = shape.expand, shape.expand_as, shape.broadcast_to, shape.repeat
+    squeeze, unsqueeze, contiguous, flip = shape.squeeze, shape.unsqueeze, shape.contiguous, shape.flip
+    narrow, select, split, chunk, unbind = shape.narrow, shape.select, shape.split, shape.chunk, shape.unbind
+    tril, triu = shape.tril, shape.triu
+
+    @property
+    def T(self) -> Any:
+        """All dimensions in reverse order."""
+        return shape.permute(self, tuple(reversed(range(len(self._data.shape)))))  # type: ignore[arg-type, attr-defined]
+
+    @property
+    def mT(self) -> Any:
+        """The last two dimensions swapped."""
+        return shape.transpose(self, -1, -2)  # type: ignore[arg-type]
+
+    # Indexing
+    gather, index_select, masked_fill = indexing.gather, indexing.index_select, indexing.masked_fill
+    nonzero, argsort, sort, topk = indexing.nonzero, indexing.argsort, indexing.sort, indexing.topk
+
+    # Types and devices
+    type, type_as, cpu, cuda = convert.to_type, convert.type_as, convert.cpu, convert.cuda
+    float, double, half = convert.to_float32, convert.to_float64, convert.to_float16
+    int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
+
+    # In place
+    __iadd__ = add_ = _in_place(ew.add)
+    __isub__ = sub_ = _in_place(ew.sub)
+    __imul__ = mul_ = _in_place(ew.mul)
+    __itruediv__ = div_ = _in_place(ew.div)
+    __ipow__ = pow_ = _in_place(ew.pow)
+    neg_, abs_, exp_, log_, sqrt_ = (_in_place(f) for f in (ew.neg, ew.abs, ew.exp, ew.log, ew.sqrt))
+    tanh_, sigmoid_, relu_, clamp_ = (_in_place(f) for f in (ew.tanh, ew.sigmoid, ew.relu, ew.clamp))
+    floor_, ceil_, round_ = (_in_place(f) for f in (ew.floor, ew.ceil, ew.round))
+    masked_fill_ = _in_place(indexing.masked_fill)
+    copy_, fill_, zero_ = _lazy("copy_"), _lazy("fill_"), _lazy("zero_")
+    uniform_, normal_ = _lazy("uniform_"), _lazy("normal_")

@@ -1,0 +1,353 @@
+"""Indexing: reading and writing parts of tensors, and looking up rows."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import function
+from tinygrad_edu.backends import is_array
+from tinygrad_edu.function import CONSTANT, VIEW, Op, run
+from tinygrad_edu.ops._types import axis_of, fit, xp
+from tinygrad_edu.sparse import SparseGrad
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+
+class GetItem(Op):
+    """x[index] of any form; the gradient stays sparse until somebody needs it whole."""
+
+    __slots__ = ("dtype", "index", "shape")
+
+    def forward(self, x: Any, index: Any) -> Any:
+        self.shape, self.dtype, self.index = x.shape, x.dtype, index
+        parts = index if isinstance(index, tuple) else (index,)
+        # Kept only so that writing into an index before the backward pass is noticed.
+        self.saved = tuple(p for p in parts if hasattr(p, "dtype")) or None
+        return xp(x).getitem(x, index)
+
+    def backward(self, g: Any) -> Any:
+        if isinstance(g, function.Tensor):
+            return put(g, self.index, self.shape)
+        return SparseGrad(self.shape, self.dtype, [(self.index, g)])
+
+
+class Slice(GetItem):
+    """x[index] of numbers, slices, None and ...: a view."""
+
+    __slots__ = ()
+    kind = VIEW
+
+
+class Put(Op):
+    """Zeros with values added at an index: the adjoint of x[index]."""
+
+    __slots__ = ("index",)
+
+    def forward(self, values: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        self.index = index
+        ns = xp(values)
+        return ns.index_add(ns.zeros(shape, dtype=values.dtype), index, values)
+
+    def backward(self, g: Any) -> Any:
+        return getitem(g, self.index)
+
+
+def put(values: Tensor, index: Any, shape: tuple[int, ...]) -> Tensor:
+    """Zeros of ``shape`` with ``values`` added at ``index``."""
+    return run(Put(), (values, index, shape))  # type: ignore[no-any-return]
+
+
+def raw_index(index: Any) -> tuple[Any, bool]:
+    """An index with tensors replaced by their arrays, and whether it is basic (gives a view)."""
+    if isinstance(index, tuple):
+        parts = [raw_index(i) for i in index]
+        return tuple(p for p, _ in parts), builtins.all(b for _, b in parts)
+    if isinstance(index, function.Tensor):
+        raw = index._data
+        kind = str(raw.dtype)
+        if "float" in kind:
+            raise IndexError(f"tensors used as indices must be integers or booleans, got {index.dtype}")
+        if not raw.shape and "int" in kind:
+            return int(raw), True
+        return raw, False
+    if isinstance(index, slice):
+        ends = [int(e) if isinstance(e, function.Tensor) else e for e in (index.start, index.stop, index.step)]
+        if ends[2] is not None and ends[2] <= 0:
+            raise ValueError(f"slices with step {ends[2]} are not supported; use flip")
+        return slice(*ends), True
+    if isinstance(index, bool):
+        return index, False
+    if isinstance(index, int) or index is None or index is Ellipsis:
+        return index, True
+    if isinstance(index, (list, range)):
+        items = [int(i) if isinstance(i, function.Tensor) else i for i in index]
+        if any(isinstance(i, slice) for i in items):
+            return raw_index(tuple(items))
+        return items if items else slice(0, 0), False
+    if is_array(index) and not getattr(index, "shape", ()) and "int" in str(index.dtype):
+        return int(index), True
+    if hasattr(index, "__index__") and not hasattr(index, "shape"):
+        return index.__index__(), True
+    if hasattr(index, "dtype"):
+        return index, False
+    raise IndexError(f"an index is made of integers, slices, None, ... and integer or boolean tensors, got {index!r:.60}")
+
+
+def _as_array(x: Any, index: Any) -> Any:
+    """Lists inside an index as arrays of the backend that ``x`` lives on."""
+    if isinstance(index, tuple):
+        return tuple(_as_array(x, i) for i in index)
+    if isinstance(index, list):
+        ns = xp(x)
+        return ns.asarray(index)
+    return index
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """``input[index]`` for every NumPy form of index.
+
+    Raises
+    ------
+    IndexError
+        When an index is out of range or is not made of integers.
+    """
+    raw, basic = raw_index(index)
+    if basic:
+        return run(Slice(), (input, raw))  # type: ignore[no-any-return]
+    data = getattr(input, "_data", input)
+    return run(GetItem(), (input, _as_array(data, raw)))  # type: ignore[no-any-return]
+
+
+class SetItem(Op):
+    """The result of x[index] = value; ``x`` has been written already."""
+
+    __slots__ = ("index", "shape")
+
+    def forward(self, x: Any, value: Any, index: Any) -> Any:
+        self.index = index
+        self.shape = getattr(value, "shape", ())
+        return xp(x).alias(xp(x).setitem(x, index, value))
+
+    def backward(self, g: Any) -> Any:
+        gx = gv = None
+        if self.needs(0):
+            gx = overwrite(g, self.index)
+        if self.needs(1):
+            gv = fit(getitem(g, self.index), self.shape)
+        return gx, gv
+
+
+class Overwrite(Op):
+    """A copy with zeros at an index: what is left of the gradient of a tensor that was written to."""
+
+    __slots__ = ("index",)
+
+    def forward(self, x: Any, index: Any) -> Any:
+        self.index = index
+        ns = xp(x)
+        return ns.setitem(ns.copy(x), index, 0)
+
+    def backward(self, g: Any) -> Any:
+        return overwrite(g, self.index)
+
+
+def overwrite(input: Tensor, index: Any) -> Tensor:
+    """A copy of ``input`` with zeros at ``index``."""
+    return run(Overwrite(), (input, index))  # type: ignore[no-any-return]
+
+
+class Embedding(Op):
+    """Rows of a table; the gradient follows the rows that were looked up."""
+
+    __slots__ = ("dtype", "padding", "shape")
+
+    def forward(self, weight: Any, rows: Any, padding: int | None) -> Any:
+        self.shape, self.dtype, self.padding = weight.shape, weight.dtype, padding
+        self.saved = (rows,)
+        return xp(weight).take_rows(weight, rows)
+
+    def backward(self, g: Any) -> Any:
+        (rows,) = self.saved
+        if self.padding is not None:
+            keep = xp(rows).astype(rows != self.padding, self.dtype)
+            g = g * xp(rows).expand_dims(keep, axis=-1)
+        if isinstance(g, function.Tensor):
+            return put(g, rows, self.shape)
+        return SparseGrad(self.shape, self.dtype, [(rows, g)])
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Look up rows of ``weight`` (V, D) by the integers in ``input`` (any shape): result (*input, D).
+
+    Parameters
+    ----------
+    padding_idx : int, optional
+        A row that gets no gradient.
+
+    Raises
+    ------
+    IndexError
+        When an index is outside of 0 … V-1.
+    TypeError
+        When ``input`` is not of an integer type.
+    """
+    if not isinstance(input, function.Tensor) or input.dtype.category != 1:
+        raise TypeError(f"embedding: indices must be an integer tensor, got {function.describe(input)}")
+    if len(weight.shape) != 2:
+        raise ValueError(f"embedding: the weight must have shape (V, D), got {tuple(weight.shape)}")
+    v = weight.shape[0]
+    if padding_idx is not None:
+        if not -v <= padding_idx < v:
+            raise ValueError(f"embedding: padding_idx {padding_idx} is outside of a table of {v} rows")
+        padding_idx %= v
+    rows = input._data
+    low, high = xp(rows).bounds(rows)
+    if low < 0 or high >= v:
+        raise IndexError(f"embedding: index {low if low < 0 else high} is out of range for a table of {v} rows")
+    return run(Embedding(), (weight, input, padding_idx))  # type: ignore[no-any-return]
+
+
+class Gather(Op):
+    """Elements picked along one dimension: out[i][j] = x[i][index[i][j]]."""
+
+    __slots__ = ("axis", "shape")
+
+    def forward(self, x: Any, axis: int, index: Any) -> Any:
+        self.axis, self.shape = axis, x.shape
+        self.saved = (index,)
+        return xp(x).getitem(x, along(index, axis))
+
+    def backward(self, g: Any) -> Any:
+        (index,) = self.saved
+        return put(g, along(getattr(index, "_data", index), self.axis), self.shape)
+
+
+def along(index: Any, axis: int) -> Any:
+    """The full index that picks ``index`` along ``axis`` and goes with it in the other dimensions."""
+    ns = xp(index)
+    ndim = len(index.shape)
+    full = []
+    for i, n in enumerate(index.shape):
+        line = index if i == axis else ns.reshape(ns.arange(n), tuple(n if j == i else 1 for j in range(ndim)))
+        full.append(line)
+    return tuple(full)
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Pick elements along ``dim``: out[i][j] = input[i][index[i][j]] for dim = 1.
+
+    Parameters
+    ----------
+    index : Tensor
+        Integers, with as many dimensions as ``input`` and no larger in the other dimensions.
+    """
+    axis = axis_of(dim, len(input.shape))
+    have, want = tuple(input.shape), tuple(index.shape)
+    if len(have) != len(want) or builtins.any(w > h for i, (h, w) in enumerate(zip(have, want, strict=True)) if i != axis):
+        raise ValueError(f"gather: index of shape {want} does not fit an input of shape {have} along dim {dim}")
+    if not have:
+        return input * 1
+    raw = index._data if isinstance(index, function.Tensor) else index
+    if 0 not in want:
+        low, high = xp(raw).bounds(raw)
+        if low < 0 or high >= have[axis]:
+            raise IndexError(
+                f"gather: index {low if low < 0 else high} is out of range for dimension {axis}, which has size {have[axis]}"
+            )
+    return run(Gather(), (input, axis, index))  # type: ignore[no-any-return]
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices ``index`` (1-d integers) of a dimension."""
+    if len(index.shape) > 1:
+        raise ValueError(f"index_select: the index must have one dimension, got shape {tuple(index.shape)}")
+    axis = axis_of(dim, len(input.shape))
+    return getitem(input, (*[slice(None)] * axis, index if index.shape else index.reshape(1)))
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
+    """``value`` where the boolean ``mask`` (broadcast) holds, ``input`` elsewhere."""
+    from tinygrad_edu.ops.elementwise import where
+    from tinygrad_edu.ops.shape import expand
+
+    out = where(mask, value, input)
+    if tuple(out.shape) != tuple(input.shape):
+        raise ValueError(f"masked_fill: a mask of shape {tuple(mask.shape)} does not broadcast to {tuple(input.shape)}")
+    return expand(out, tuple(input.shape)) if out.dtype is input.dtype else out.to(input.dtype)
+
+
+class OneHot(Op):
+    __slots__ = ()
+    kind = CONSTANT
+
+    def forward(self, index: Any, n: int) -> Any:
+        ns = xp(index)
+        return ns.astype(ns.expand_dims(index, axis=-1) == ns.arange(n), ns.int64)
+
+
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
+    """Integers to rows that are 1 at that place and 0 elsewhere; ``num_classes`` -1 means the largest plus one."""
+    if input.dtype.category != 1:
+        raise TypeError(f"one_hot: expected an integer tensor, got {function.describe(input)}")
+    low, high = xp(input._data).bounds(input._data) if input.numel() else (0, -1)
+    if low < 0 or (num_classes != -1 and high >= num_classes):
+        raise IndexError(f"one_hot: class {low if low < 0 else high} is out of range for {num_classes} classes")
+    return run(OneHot(), (input, high + 1 if num_classes == -1 else num_classes))  # type: ignore[no-any-return]
+
+
+class Nonzero(Op):
+    __slots__ = ()
+    kind = CONSTANT
+
+    def forward(self, x: Any) -> Any:
+        ns = xp(x)
+        if not x.shape:
+            return ns.zeros((int(x != 0), 0), dtype=ns.int64)
+        return ns.stack(list(ns.nonzero(x)), axis=1)
+
+
+def nonzero(input: Tensor) -> Tensor:
+    """The indices of non-zero elements, (number found, dimensions)."""
+    return run(Nonzero(), (input,))  # type: ignore[no-any-return]
+
+
+class ArgSort(Op):
+    __slots__ = ()
+    kind = CONSTANT
+
+    def forward(self, x: Any, axis: int, descending: bool) -> Any:
+        ns = xp(x)
+        return ns.argsort_stable(x, axis, descending)
+
+
+def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
+    """The order that sorts along ``dim``, stable."""
+    if not input.shape:
+        return input.new_zeros((), dtype=int)
+    return run(ArgSort(), (input, axis_of(dim, len(input.shape)), descending))  # type: ignore[no-any-return]
+
+
+def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Any:
+    """Sorted values along ``dim``, and where they stood: (values, indices)."""
+    from tinygrad_edu.ops.reduce import ValuesAndIndices
+
+    order = argsort(input, dim, descending)
+    return ValuesAndIndices(gather(input, dim, order), order)
+
+
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The ``k`` largest (or smallest) along ``dim`` in order, and where they stood: (values, indices)."""
+    from tinygrad_edu.ops.reduce import ValuesAndIndices
+    from tinygrad_edu.ops.shape import narrow
+
+    n = input.shape[axis_of(dim, len(input.shape))] if input.shape else 1
+    if not 0 <= k <= n:
+        raise ValueError(f"topk: k = {k} is out of range for a dimension of size {n}")
+    if not input.shape:
+        return ValuesAndIndices(input * 1, input.new_zeros((), dtype=int))
+    order = narrow(argsort(input, dim, largest), dim, 0, k)
+    return ValuesAndIndices(gather(input, dim, order), order)
+
+

@@ -1,0 +1,194 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import function
+from tinygrad_edu.function import Op, run
+from tinygrad_edu.ops._types import fit, same_type, xp
+from tinygrad_edu.ops.shape import permute, reshape, transpose
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+
+class Matmul(Op):
+    """Products of matrices, (…, N, K) @ (…, K, M); leading dimensions broadcast."""
+
+    __slots__ = ("shapes",)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.saved = x if self.needs(1) else None, y if self.needs(0) else None
+        self.shapes = x.shape, y.shape
+        return x @ y
+
+    def backward(self, g: Any) -> Any:
+        x, y = self.saved
+        sx, sy = self.shapes
+        gx = fit(g @ _transposed(y), sx) if y is not None else None
+        if x is None:
+            return gx, None
+        if len(sy) == 2 and len(sx) > 2:  # one product over all leading dimensions
+            x, g = reshape(x, (-1, sx[-1])), reshape(g, (-1, sy[-1]))
+        return gx, fit(_transposed(x) @ g, sy)
+
+
+def _transposed(x: Any) -> Any:
+    return transpose(x, -1, -2)
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product; vectors are rows on the left and columns on the right, leading dimensions broadcast.
+
+    Shapes: (…, N, K) @ (…, K, M) → (…, N, M). For out = X Y: dX = G Yᵀ, dY = Xᵀ G.
+
+    Raises
+    ------
+    ValueError
+        When the inner sizes differ or an operand has no dimension.
+    """
+    x, y = same_type(input, other)
+    if not isinstance(x, function.Tensor) and not isinstance(y, function.Tensor):
+        return x @ y  # type: ignore[no-any-return]
+    for side in (x, y):
+        if not isinstance(side, function.Tensor) or not side.shape:
+            raise ValueError(
+                f"matmul: both operands need at least one dimension, got {function.describe(x)} and {function.describe(y)}"
+            )
+    sx, sy = tuple(x.shape), tuple(y.shape)
+    if sx[-1] != sy[-2 if len(sy) > 1 else 0]:
+        raise ValueError(f"matmul: shapes {sx} and {sy} do not fit: the inner sizes are {sx[-1]} and {sy[-2 if len(sy) > 1 else 0]}")
+    if len(sx) > 1 and len(sy) > 1:
+        return run(Matmul(), (x, y))  # type: ignore[no-any-return]
+    if len(sx) == 1:
+        x = reshape(x, (1, sx[0]))
+    if len(sy) == 1:
+        y = reshape(y, (sy[0], 1))
+    out = run(Matmul(), (x, y))
+    shape = tuple(out.shape)
+    if len(sx) == 1:
+        shape = (*shape[:-2], shape[-1])
+    if len(sy) == 1:
+        shape = shape[:-1]
+    return reshape(out, shape)
+
+
+def rmatmul(input: Tensor, other: Any) -> Tensor:
+    """The matrix product the other way round: other @ input."""
+    return matmul(other, input)
+
+
+def _ranks(name: str, x: Any, y: Any, rank: tuple[int, int]) -> None:
+    if (len(x.shape), len(y.shape)) != rank:
+        raise ValueError(
+            f"{name}: expected tensors with {rank[0]} and {rank[1]} dimensions, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices, (N, K) @ (K, M)."""
+    _ranks("mm", input, mat2, (2, 2))
+    return matmul(input, mat2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of two batches of matrices, (B, N, K) @ (B, K, M)."""
+    _ranks("bmm", input, mat2, (3, 3))
+    if input.shape[0] != mat2.shape[0]:
+        raise ValueError(f"bmm: batch sizes {input.shape[0]} and {mat2.shape[0]} differ")
+    return matmul(input, mat2)
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix and a vector."""
+    _ranks("mv", input, vec, (2, 1))
+    return matmul(input, vec)
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The scalar product of two vectors."""
+    _ranks("dot", input, tensor, (1, 1))
+    return matmul(input, tensor)
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """The outer product of two vectors: out[i][j] = input[i] · vec2[j]."""
+    _ranks("outer", input, vec2, (1, 1))
+    return reshape(input, (-1, 1)) * reshape(vec2, (1, -1))
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta · input + alpha · mat1 @ mat2."""
+    product = mm(mat1, mat2)
+    product = product * alpha if alpha != 1 else product
+    return product + (input * beta if beta != 1 else input)
+
+
+class Linear(Op):
+    """x Wᵀ + b in one node."""
+
+    __slots__ = ()
+
+    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+        self.saved = x if self.needs(1) else None, weight if self.needs(0) else None
+        ns = xp(x)
+        rows = ns.reshape(x, (-1, x.shape[-1])) if len(x.shape) != 2 else x
+        out = rows @ ns.permute_dims(weight, (1, 0))
+        if bias is not None:
+            out = ns.add_into(out, bias)
+        return out if len(x.shape) == 2 else ns.reshape(out, (*x.shape[:-1], weight.shape[0]))
+
+    def backward(self, g: Any) -> Any:
+        x, weight = self.saved
+        rows = g if len(g.shape) == 2 else reshape(g, (-1, g.shape[-1]))
+        gx = gw = gb = None
+        if weight is not None:
+            gx = rows @ weight
+            gx = gx if len(g.shape) == 2 else reshape(gx, (*g.shape[:-1], weight.shape[1]))
+        if x is not None:
+            gw = permute(rows, (1, 0)) @ (x if len(x.shape) == 2 else reshape(x, (-1, x.shape[-1])))
+        if self.needs(2):
+            from tinygrad_edu.ops.reduce import sum as sum_
+
+            gb = sum_(rows, 0)
+        return gx, gw, gb
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The affine map x Wᵀ + b.
+
+    Parameters
+    ----------
+    input : Tensor, (…, in_features)
+    weight : Tensor, (out_features, in_features)
+    bias : Tensor, (out_features,), optional
+
+    Returns
+    -------
+    Tensor, (…, out_features)
+
+    Raises
+    ------
+    ValueError
+        When the sizes do not fit.
+    """
+    if len(weight.shape) != 2:
+        return _vector_linear(input, weight, bias)
+    if not input.shape or input.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: the input has shape {tuple(input.shape)}, but the weight of shape {tuple(weight.shape)} "
+            f"expects a last dimension of {weight.shape[1]}"
+        )
+    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+        raise ValueError(f"linear: the bias has shape {tuple(bias.shape)}, expected ({weight.shape[0]},)")
+    if input._data.dtype != weight._data.dtype:
+        raise TypeError(f"linear: the input is {input.dtype} and the weight {weight.dtype}; convert one with .to(dtype)")
+    return run(Linear(), (input, weight, bias))  # type: ignore[no-any-return]
+
+
+def _vector_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if len(weight.shape) != 1:
+        raise ValueError(f"linear: the weight must have shape (out, in) or (in,), got {tuple(weight.shape)}")
+    out = matmul(input, weight)
+    return out if bias is None else out + bias

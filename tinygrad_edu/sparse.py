@@ -1,0 +1,70 @@
+"""Gradients of indexing: kept as (where, what) until somebody needs the whole array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu import backends
+
+Array = Any
+
+
+class SparseGrad:
+    """The gradient of ``x[index]`` with respect to ``x``: zero but for ``values`` added at ``index``, for several indices.
+
+    Adding two of them joins their parts, so that the cost of T index operations on one array follows what they touch, and is paid
+    once, and the gradient of an embedding follows the rows that were looked up, never the table.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of the whole array.
+    parts : list of (index, values)
+        Values still to be added; an index is anything that ``x[index]`` takes.
+    """
+
+    __slots__ = ("dtype", "parts", "shape")
+    __array_ufunc__ = None  # NumPy leaves mixed sums to __radd__ below
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, parts: list[tuple[Any, Array]]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.parts = parts
+
+    def add_into(self, dense: Array) -> Array:
+        """Add to an array that is ours to write on, and return it."""
+        xp = backends.of(dense)
+        for index, values in self.parts:
+            dense = xp.index_add(dense, index, values)
+        return dense
+
+    def dense(self) -> Array:
+        """The whole array."""
+        return self.add_into(backends.of(self.parts[0][1]).zeros(self.shape, dtype=self.dtype))
+
+    def rows(self) -> tuple[Array, Array] | None:
+        """Distinct rows and the sum for each, (U,) and (U, …); None unless every index is an array of row numbers."""
+        xp = backends.of(self.parts[0][1])
+        if not all(backends.is_array(i) and "int" in str(i.dtype) for i, _ in self.parts):
+            return None
+        n, rest = self.shape[0], self.shape[1:]
+        index = [xp.reshape(i, (-1,)) for i, _ in self.parts]
+        values = [xp.reshape(v, (-1, *rest)) for _, v in self.parts]
+        where = index[0] if len(index) == 1 else xp.concat(index)
+        what = values[0] if len(values) == 1 else xp.concat(values)
+        sums = xp.sum_rows(where % n, what)
+        self.parts = [sums]  # the next to ask finds the rows already distinct
+        return sums
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, SparseGrad):
+            return SparseGrad(self.shape, self.dtype, self.parts + other.parts)
+        return self.add_into(backends.of(other).copy(other))
+
+    __radd__ = __add__
+
+    def __iadd__(self, other: Any) -> Any:
+        if isinstance(other, SparseGrad):
+            self.parts.extend(other.parts)
+            return self
+        return self + other

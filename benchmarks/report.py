@@ -1,0 +1,112 @@
+"""How results look: a line a workload while it runs, a Markdown table, and the saved JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import BUSY_MEAN, BUSY_PAIR
+
+
+def milliseconds(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def headline(machine: dict[str, Any], options: dict[str, Any]) -> str:
+    """What was measured on what, for the top of the screen."""
+    load = machine["load_average"]
+    peer = f"{options['ours']} against {options['peer']}" if options["peer"] else f"{options['ours']} alone"
+    return (
+        f"{peer}, device {options['device']}, {options['threads']} threads, {options['pairs']} pairs\n"
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}"
+        + (f", load average {load[0]:.2f}" if load else "")
+    )
+
+
+def columns(options: dict[str, Any]) -> str:
+    """The heading over `line`."""
+    ours, peer = "ours ms", f"{options['peer'] or 'peer'} ms"
+    return f"{'workload':<16}{ours:>10}{peer:>10}   {'ours/peer: median (min–max)':<30}{'peak MB':>12}   checks"
+
+
+def line(result: dict[str, Any]) -> str:
+    """One workload in one line."""
+    sides, ratios = result["sides"], result["ratios"]
+    times = [milliseconds(side["ms"]) for side in sides] + ["–"] * (2 - len(sides))
+    ratio = f"{statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f})" if ratios else "–"
+    peak = " / ".join(f"{side['peak_mb']:.0f}" for side in sides)
+    notes = []
+    if (agreement := result["agreement"]) is not None:
+        word = "agree" if agreement["agrees"] else "DISAGREE"
+        notes.append(f"losses {word} to {agreement['difference']:.0e}")
+    if result["other_cores"]:
+        notes.append(f"others {statistics.mean(result['other_cores']):.2f} cores")
+    return f"{result['workload']:<16}{times[0]:>10}{times[1]:>10}   {ratio:<30}{peak:>12}   {', '.join(notes)}"
+
+
+def errors(result: dict[str, Any]) -> list[str]:
+    """What makes the numbers worthless: different losses, or losses that are not finite."""
+    found = []
+    agreement = result["agreement"]
+    if agreement is not None and not agreement["agrees"]:
+        found.append(f"the sides computed different values: {agreement['worst']}")
+    found += [f"the loss of {side['library']} is not finite" for side in result["sides"] if not side["finite"]]
+    return found
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What makes the ratio doubtful."""
+    load = result["other_cores"]
+    if load and (statistics.mean(load) > BUSY_MEAN or max(load) > BUSY_PAIR):
+        return [
+            f"the machine was not quiet: others took {statistics.mean(load):.2f} cores on average, {max(load):.2f} in "
+            "the worst pair; do not believe this ratio, measure again"
+        ]
+    return []
+
+
+def markdown(results: list[dict[str, Any]], machine: dict[str, Any], options: dict[str, Any]) -> str:
+    """A table with a caption that says what it was measured on."""
+    peer = options["peer"] or "peer"
+    rows = [
+        f"| workload | {options['ours']}, ms | {peer}, ms | ratio: min **median** max | peak MB, ours / {peer} |",
+        "|---|---|---|---|---|",
+    ]
+    versions: dict[str, str] = {"Python": machine["python"]}
+    for result in results:
+        sides, ratios = result["sides"], result["ratios"]
+        times = [milliseconds(side["ms"]) for side in sides] + ["–"] * (2 - len(sides))
+        peaks = [f"{side['peak_mb']:.0f}" for side in sides] + ["–"] * (2 - len(sides))
+        ratio = f"{min(ratios):.2f} **{statistics.median(ratios):.2f}** {max(ratios):.2f}" if ratios else "–"
+        doubt = " (machine not quiet)" if warnings(result) else ""
+        rows.append(f"| {result['workload']} | {times[0]} | {times[1]} | {ratio}{doubt} | {' / '.join(peaks)} |")
+        versions["NumPy"] = f"{sides[0]['numpy']} ({sides[0]['blas']})"
+        versions |= {side["library"]: side["version"] for side in sides}
+    gpu = next((side["gpu"] for result in results for side in result["sides"] if "gpu" in side), None)
+    caption = (
+        f"{gpu or machine['processor']}, {machine['cores']} cores, {options['threads']} threads, device "
+        f"{options['device']}, {options['pairs']} pairs; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + (f"; commit {machine['commit']}" if machine["commit"] else "")
+        + ". Median ms per step; ratios are ours / peer of paired blocks, below 1 is faster."
+    )
+    return "\n".join(rows) + "\n\n" + caption
+
+
+def save(path: Path, report: dict[str, Any]) -> None:
+    """Write the report as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(report, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,5 @@
+"""The workloads. Importing this package registers them; the order here is the order in which they run."""
+
+from benchmarks.workloads import small_graphs, networks, language_models  # isort: skip
+
+__all__ = ["language_models", "networks", "small_graphs"]

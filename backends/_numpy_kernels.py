@@ -1,8 +1,21 @@
-"""Fused operations in NumPy."""
+"""Fused operations in NumPy, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-KERNELS: dict[str, Callable[..., Any]] = {}
+from tinygrad_edu.backends import _numpy_losses, _numpy_rnn
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "cross_entropy": _numpy_losses.cross_entropy,
+    "cross_entropy_backward": _numpy_losses.cross_entropy_backward,
+    "rnn_tanh": _numpy_rnn.rnn_tanh,
+    "rnn_tanh_backward": _numpy_rnn.rnn_tanh_backward,
+    "rnn_relu": _numpy_rnn.rnn_relu,
+    "rnn_relu_backward": _numpy_rnn.rnn_relu_backward,
+    "lstm": _numpy_rnn.lstm,
+    "lstm_backward": _numpy_rnn.lstm_backward,
+    "gru": _numpy_rnn.gru,
+    "gru_backward": _numpy_rnn.gru_backward,
+}

@@ -24,6 +24,8 @@ STANDARD = (
     "sum take tan tanh tensordot tile tril triu trunc unique_inverse unique_values unstack var vecdot where zeros zeros_like"
 ).split()
 
+DTYPES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
+
 
 class BackendError(RuntimeError):
     """A device that isn't there; the message says what is missing and how to get it."""
@@ -57,6 +59,9 @@ class Backend:
         for name in STANDARD:
             if not hasattr(self, name) and hasattr(self.namespace, name):
                 setattr(self, name, getattr(self.namespace, name))
+        for name in DTYPES:
+            if hasattr(self.namespace, name):
+                setattr(self, name, self.dtype(name))
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the {self.name} backend has no {name!r}, neither of the array standard nor an extension")
@@ -104,6 +109,10 @@ class Backend:
     def is_view(self, view: Array, of: Array) -> bool:
         """Whether ``view``, made from ``of`` by a shaping operation, shares its memory."""
         return False
+
+    def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Broadcast to ``shape`` for reading only: a view or a copy, whatever is faster."""
+        return self.namespace.broadcast_to(x, shape)
 
     def alias(self, x: Array) -> Array:
         """Another array object on the same values (on the same memory, where arrays are mutable)."""

@@ -44,6 +44,27 @@ class NumpyBackend(Backend):
         """``x`` in another type; ``x`` itself when it has that type."""
         return x.astype(dtype, copy=False)
 
+    # The methods of an array are two to five times faster than the functions of the namespace.
+
+    def sum(self, x: Array, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Array:
+        """Sum over axes."""
+        return x.sum(axis, dtype, None, keepdims)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """The same elements in another shape."""
+        return x.reshape(shape)
+
+    def permute_dims(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """The dimensions in another order."""
+        return x.transpose(axes)
+
+    def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
+        if math.prod(shape) > 1 << 16:
+            return np.broadcast_to(x, shape)
+        out = np.empty(shape, x.dtype)
+        out[...] = x
+        return out
+
     # Memory ----------------------------------------------------------------------------------------------------------
 
     def root(self, x: Array) -> Any:

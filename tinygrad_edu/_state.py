@@ -25,6 +25,7 @@ class _Modes(threading.local):
     inference = False
     anomaly = False
     check_nan = True
+    retain = True  # whether the backward pass that is running keeps saved values, so that formulas must not use them up
     device: str | None = None
     dtype: DType = float32
 

@@ -26,11 +26,13 @@ from tinygrad_edu.function import (
     LEAF,
     OUTPUT,
     RELEASED,
+    RESULT,
     USER,
     Function,
     Fused,
-    Output,
     Node,
+    Op,
+    Output,
     extra_of,
     output_of,
     writes,
@@ -208,8 +210,8 @@ def _walk(
     for node, g in roots:
         if path is None or node.seq in path:
             _deliver(pending, heap, node, g)
-    before = modes.grad
-    modes.grad = graph
+    before = modes.grad, modes.retain
+    modes.grad, modes.retain = graph, retain
     try:
         while heap:
             seq = heappop(heap)
@@ -247,7 +249,9 @@ def _walk(
             if _state.anomaly_threads and modes.anomaly:
                 _anomaly(node, g, grads)
             if not retain and saved is not None:
-                _release(node)
+                if node.extra is not None and node.extra.locked:
+                    _unlock(node)
+                node.saved = RELEASED
             # This loop is _deliver, written out: it runs once for every edge of the graph.
             for edge, gx in zip(node.edges, grads, strict=False):
                 if edge is None or gx is None:
@@ -271,7 +275,7 @@ def _walk(
                 else:
                     _add(slot, gx, graph)
     finally:
-        modes.grad = before
+        modes.grad, modes.retain = before
     if capture is None:
         for node, g, owned in arrived:
             tensor = node.tensor()
@@ -349,12 +353,10 @@ def _check_overwritten(node: Node) -> None:
             )
 
 
-def _release(node: Node) -> None:
-    if node.extra is not None and node.extra.locked:
-        from tinygrad_edu.anomaly import release
+def _unlock(node: Node) -> None:
+    from tinygrad_edu.anomaly import release
 
-        release(node)
-    node.saved = RELEASED
+    release(node)
 
 
 def _anomaly(node: Node, g: Any, grads: tuple[Any, ...]) -> None:
@@ -373,12 +375,26 @@ def _graph_backward(node: Any, g: Any) -> tuple[Any, ...]:
         return _reference_backward(node, g)
     twin = copy.copy(node)  # other threads may be walking over the node itself
     if node.saved is not None:
-        twin.saved = tuple(_wired(node, value) for value in node.saved)
+        keeps = getattr(node, "keeps", None)
+        if keeps is None:
+            twin.saved = tuple(_wired(node, value) for value in node.saved)
+        else:
+            twin.saved = tuple(_placed(node, value, place) for value, place in zip(node.saved, keeps, strict=True))
     if node.kind == USER:
         _wire_attributes(node, twin)
         return user_backward(twin, g, True)
     grads = twin.backward(*g) if type(g) is list else twin.backward(g)
     return grads if type(grads) is tuple else (grads,)
+
+
+def _placed(node: Op, value: Any, place: int) -> Any:
+    """A kept value as a tensor, wired to the argument (or the result) that the operation declares it to be."""
+    if not backends.is_array(value):
+        return value
+    t = Tensor._wrap(value)
+    if t.is_floating_point():
+        t._node = node if place == RESULT else node.edges[place]
+    return t
 
 
 def _wired(node: Function, value: Any) -> Any:

@@ -23,6 +23,8 @@ Array = Any
 # Kinds of node, asked by one integer comparison where speed matters.
 PLAIN, VIEW, CONSTANT, USER, LEAF, OUTPUT = range(6)
 
+RESULT = -1  # in ``Op.keeps``
+
 # One clock numbers nodes and stamps in-place writes. It runs downwards, so that a heap yields the newest node first.
 tick = itertools.count(-1, -1).__next__
 
@@ -222,12 +224,15 @@ class Op(Function):
 
     ``backward`` returns for each argument a fresh array, or its cotangent or a view of it, or None. Every float array in
     ``saved`` is an argument or the result; one that sets ``saves_constants`` may keep others that are no function of the arguments.
+
+    ``keeps`` says what the entries of ``saved`` are, ``RESULT`` or the number of an argument; without it they are told by identity.
     """
 
     __slots__ = ()
     kind = PLAIN
     fresh = True
     saves_constants: ClassVar[bool] = False
+    keeps: ClassVar[tuple[int, ...] | None] = None
 
     @property
     def name(self) -> str:
@@ -298,7 +303,7 @@ def run(node: Op, args: tuple[Any, ...]) -> Any:
     if tracked and kind != CONSTANT:
         node.seq = tick()
         node.extra = None
-        if node.saved is not None:
+        if node.saved is not None and node.keeps is None:
             node.ids = [id(out), *map(id, raws)]
         t._node = node
         if _state.anomaly_threads and modes.anomaly:
@@ -313,6 +318,74 @@ def run(node: Op, args: tuple[Any, ...]) -> Any:
 
 
 new = object.__new__
+
+
+def run1(cls: type[Op], x: Any, *settings: Any) -> Any:
+    """:func:`run` for one tensor and settings: the same steps without the loops, since overhead is what small graphs cost."""
+    if not isinstance(x, Tensor) or _state.anomaly_threads or cls.keeps is None:
+        return run(cls(), (x, *settings))
+    view = x._view
+    if view is not None and view[0]._node is not view[1]:
+        _follow_base(x)
+    raw = x._data
+    edge = x._node
+    node = cls()
+    if edge is None or not modes.grad:
+        edge = None
+        node.edges = _NO_EDGES
+    else:
+        node.edges = (edge,)
+    node.saved = None
+    try:
+        out = node.forward(raw, *settings)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise _explained(error, node.name, [raw, *settings]) from None
+    t = new(Tensor)
+    t._data = out if out is not raw else backends.of(out).alias(out)
+    t._grad = None
+    t._view = None
+    if edge is None or cls.kind == CONSTANT:
+        t._node = None
+    else:
+        node.seq = tick()
+        node.extra = None
+        t._node = node
+    return t
+
+
+def run2(cls: type[Op], x: Tensor, y: Tensor) -> Any:
+    """:func:`run` for two tensors, likewise."""
+    if _state.anomaly_threads or cls.keeps is None:
+        return run(cls(), (x, y))
+    view = x._view
+    if view is not None and view[0]._node is not view[1]:
+        _follow_base(x)
+    view = y._view
+    if view is not None and view[0]._node is not view[1]:
+        _follow_base(y)
+    ex, ey = x._node, y._node
+    node = cls()
+    tracked = (ex is not None or ey is not None) and modes.grad
+    node.edges = (ex, ey) if tracked else _NO_EDGES
+    node.saved = None
+    try:
+        out = node.forward(x._data, y._data)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise _explained(error, node.name, [x._data, y._data]) from None
+    t = new(Tensor)
+    t._data = out
+    t._grad = None
+    t._view = None
+    if tracked:
+        node.seq = tick()
+        node.extra = None
+        t._node = node
+    else:
+        t._node = None
+    return t
+
+
+_NO_EDGES = (None, None)
 
 
 def _several(node: Op, outs: tuple[Array, ...], tracked: bool, raws: list[Any]) -> tuple[Tensor, ...]:

@@ -122,11 +122,17 @@ def fit(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum a gradient over the dimensions along which an argument of ``shape`` was broadcast."""
     if g is None or g.shape == shape:
         return g
+    raw = not isinstance(g, function.Tensor)
     from tinygrad_edu.ops.reduce import sum as sum_
     from tinygrad_edu.ops.shape import reshape
 
     lead = len(g.shape) - len(shape)
     dims = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1))
+    if raw:
+        ns = xp(g)
+        if dims:
+            g = ns.sum(g, axis=dims if len(dims) > 1 else dims[0], keepdims=True)
+        return ns.reshape(g, shape) if lead else g
     if dims:
         g = sum_(g, dims, True)
     return reshape(g, shape) if lead else g

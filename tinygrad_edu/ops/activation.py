@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.function import Fused, Op, run
+from tinygrad_edu._state import modes
+from tinygrad_edu.function import RESULT, Fused, Op, run, run1
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._types import axis_of, to_float, xp
 from tinygrad_edu.ops.indexing import gather
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 class Softmax(Op):
     __slots__ = ("axis",)
+    keeps = (RESULT,)
 
     def forward(self, x: Any, axis: int) -> Any:
         self.axis = axis
@@ -47,11 +49,12 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     x = to_float(input if dtype is None else input.to(dtype))
-    return run(Softmax(), (x, axis_of(dim, len(x.shape))))  # type: ignore[no-any-return]
+    return run1(Softmax, x, axis_of(dim, len(x.shape)))  # type: ignore[no-any-return]
 
 
 class LogSoftmax(Op):
     __slots__ = ("axis",)
+    keeps = (RESULT,)
 
     def forward(self, x: Any, axis: int) -> Any:
         self.axis = axis
@@ -74,7 +77,7 @@ class LogSoftmax(Op):
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """ln softmax(x) along ``dim``, computed without overflow: x - logsumexp(x)."""
     x = to_float(input if dtype is None else input.to(dtype))
-    return run(LogSoftmax(), (x, axis_of(dim, len(x.shape))))  # type: ignore[no-any-return]
+    return run1(LogSoftmax, x, axis_of(dim, len(x.shape)))  # type: ignore[no-any-return]
 
 
 class Dropout(Op):
@@ -146,7 +149,7 @@ class CrossEntropy(Fused):
         factor = g * scale
         kernel = ns.kernels.get("cross_entropy_backward")
         if kernel is not None:
-            return kernel(work, target, weights, factor)
+            return kernel(work, target, weights, factor, not modes.retain)
         hits = ns.astype(ns.expand_dims(target, axis=1) == ns.arange(work.shape[1]), work.dtype)
         gx = (work - hits) * factor
         return gx if weights is None else gx * ns.expand_dims(weights, axis=1)

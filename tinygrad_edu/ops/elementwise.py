@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinygrad_edu import function
-from tinygrad_edu.function import CONSTANT, Op, run
+from tinygrad_edu.dtypes import from_raw
+from tinygrad_edu.function import CONSTANT, RESULT, Op, run, run1, run2
 from tinygrad_edu.ops._types import fit, same_type, to_float, xp
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Binary(Op):
-    """An operation of two operands that broadcast against each other."""
+    """An operation of two tensors that broadcast against each other."""
 
     __slots__ = ("shapes",)
+    keeps: ClassVar[tuple[int, ...] | None] = (0, 1)
 
     def note_shapes(self, x: Any, y: Any) -> None:
         """Remember the shapes if they differ, so that ``fit`` can undo the broadcast."""
@@ -29,18 +31,37 @@ class Binary(Op):
         if self.shapes is None:
             return gx, gy
         sx, sy = self.shapes
-        return fit(gx, sx) if self.needs(0) else None, fit(gy, sy) if self.needs(1) else None
+        return fit(gx, sx) if self.edges[0] is not None else None, fit(gy, sy) if self.edges[1] is not None else None
+
+
+def _number(x: Any, y: Any) -> bool:
+    """Whether this is a floating-point tensor with a Python number, the common case that needs no conversion."""
+    return (type(y) is float or type(y) is int) and isinstance(x, function.Tensor) and from_raw(x._data.dtype).category == 2
 
 
 class Add(Binary):
     __slots__ = ()
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.note_shapes(x, y)
+        sx, sy = x.shape, y.shape
+        self.shapes = None if sx == sy else (sx, sy)
         return x + y
 
     def backward(self, g: Any) -> Any:
-        return self.fit(g, g)
+        return (g, g) if self.shapes is None else self.fit(g, g)
+
+
+class Shift(Op):
+    """A tensor plus a number."""
+
+    __slots__ = ()
+    keeps = ()
+
+    def forward(self, x: Any, c: Any) -> Any:
+        return x + c
+
+    def backward(self, g: Any) -> Any:
+        return g
 
 
 def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
@@ -52,29 +73,79 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     >>> tg.add(tg.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
-    x, y = same_type(input, other)
     if alpha != 1:
-        y = mul(y, alpha) if isinstance(y, function.Tensor) else y * alpha
-    return run(Add(), (x, y))  # type: ignore[no-any-return]
+        other = mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
+    if _number(input, other):
+        return run1(Shift, input, other)  # type: ignore[no-any-return]
+    if _number(other, input):
+        return run1(Shift, other, input)  # type: ignore[no-any-return]
+    x, y = same_type(input, other)
+    if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
+        return run2(Add, x, y)  # type: ignore[no-any-return]
+    return _mixed(Shift, x, y, x_plus_y)  # type: ignore[no-any-return]
+
+
+def _mixed(cls: type[Op], x: Any, y: Any, raw: Any) -> Any:
+    """One operand at most is a tensor: a tensor with a number, or raw arrays."""
+    if isinstance(x, function.Tensor):
+        return run(cls(), (x, y))
+    if isinstance(y, function.Tensor):
+        return run(cls(), (y, x))
+    return raw(x, y)
 
 
 class Sub(Binary):
     __slots__ = ()
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.note_shapes(x, y)
+        sx, sy = x.shape, y.shape
+        self.shapes = None if sx == sy else (sx, sy)
         return x - y
 
     def backward(self, g: Any) -> Any:
-        return self.fit(g, -g if self.needs(1) else None)
+        return self.fit(g, -g if self.edges[1] is not None else None)
+
+
+class ShiftNegative(Op):
+    """A number minus a tensor."""
+
+    __slots__ = ()
+    keeps = ()
+
+    def forward(self, x: Any, c: Any) -> Any:
+        return c - x
+
+    def backward(self, g: Any) -> Any:
+        return -g
+
+
+class ShiftDown(Op):
+    """A tensor minus a number."""
+
+    __slots__ = ()
+    keeps = ()
+
+    def forward(self, x: Any, c: Any) -> Any:
+        return x - c
+
+    def backward(self, g: Any) -> Any:
+        return g
 
 
 def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     """Difference with broadcasting: input - alpha · other."""
-    x, y = same_type(input, other)
     if alpha != 1:
-        y = mul(y, alpha) if isinstance(y, function.Tensor) else y * alpha
-    return run(Sub(), (x, y))  # type: ignore[no-any-return]
+        other = mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
+    if _number(input, other):
+        return run1(ShiftDown, input, other)  # type: ignore[no-any-return]
+    if _number(other, input):
+        return run1(ShiftNegative, other, input)  # type: ignore[no-any-return]
+    x, y = same_type(input, other)
+    if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
+        return run2(Sub, x, y)  # type: ignore[no-any-return]
+    if isinstance(x, function.Tensor):
+        return run(ShiftDown(), (x, y))  # type: ignore[no-any-return]
+    return run(ShiftNegative(), (y, x))  # type: ignore[no-any-return]
 
 
 def rsub(input: Operand, other: Operand) -> Tensor:
@@ -86,8 +157,10 @@ class Mul(Binary):
     __slots__ = ()
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.note_shapes(x, y)
-        self.saved = x if self.needs(1) else None, y if self.needs(0) else None
+        ex, ey = self.edges
+        sx, sy = x.shape, y.shape
+        self.shapes = None if sx == sy else (sx, sy)
+        self.saved = x if ey is not None else None, y if ex is not None else None
         return x * y
 
     def backward(self, g: Any) -> Any:
@@ -95,12 +168,43 @@ class Mul(Binary):
         return self.fit(g * y if y is not None else None, g * x if x is not None else None)
 
 
+class Scale(Op):
+    """A tensor times a number."""
+
+    __slots__ = ("factor",)
+    keeps = ()
+
+    def forward(self, x: Any, c: Any) -> Any:
+        self.factor = c
+        return x * c
+
+    def backward(self, g: Any) -> Any:
+        return g * self.factor
+
+
 def mul(input: Operand, other: Operand) -> Tensor:
     """Product with broadcasting, element by element.
 
     d(xy) = y dx + x dy.
     """
-    return run(Mul(), same_type(input, other))  # type: ignore[no-any-return]
+    if _number(input, other):
+        return run1(Scale, input, other)  # type: ignore[no-any-return]
+    if _number(other, input):
+        return run1(Scale, other, input)  # type: ignore[no-any-return]
+    x, y = same_type(input, other)
+    if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
+        return run2(Mul, x, y)  # type: ignore[no-any-return]
+    return _mixed(Scale, x, y, x_times_y)  # type: ignore[no-any-return]
+
+
+def x_plus_y(x: Any, y: Any) -> Any:
+    """The sum of raw arrays."""
+    return x + y
+
+
+def x_times_y(x: Any, y: Any) -> Any:
+    """The product of raw arrays."""
+    return x * y
 
 
 class Div(Binary):
@@ -126,25 +230,25 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
         Round the quotient towards zero or downwards; its derivative is then zero.
     """
     if rounding_mode is not None:
-        if rounding_mode == "floor":
-            return floor_divide(input, other)
-        if rounding_mode == "trunc":
-            quotient = div(input, other)
-            truncated = trunc(quotient)
-            x, y = same_type(input, other)
-            kept = x.dtype if isinstance(x, function.Tensor) else y.dtype
-            return truncated.to(kept) if not kept.is_floating_point else truncated
+        return _rounded_div(input, other, rounding_mode)
+    x, y = same_type(input, other)
+    x = to_float(x) if isinstance(x, function.Tensor) else x
+    y = to_float(y) if isinstance(y, function.Tensor) else y
+    # Array libraries raise on a Python 0 of integer type; 1 / 0 is inf here.
+    x = float(x) if type(x) is int else x
+    y = float(y) if type(y) is int else y
+    return run(Div(), (x, y))  # type: ignore[no-any-return]
+
+
+def _rounded_div(input: Operand, other: Operand, rounding_mode: str) -> Tensor:
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
         raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
     x, y = same_type(input, other)
-    if isinstance(x, function.Tensor):
-        x = to_float(x)
-    if isinstance(y, function.Tensor):
-        y = to_float(y)
-    if not isinstance(x, function.Tensor) and isinstance(x, int) and isinstance(y, function.Tensor):
-        x = float(x)
-    if isinstance(y, int) and not isinstance(y, bool):
-        y = float(y)  # array libraries raise on a Python 0 of integer type; 1 / 0 is inf here
-    return run(Div(), (x, y))  # type: ignore[no-any-return]
+    quotient = trunc(div(input, other))
+    kept = x.dtype if isinstance(x, function.Tensor) else y.dtype
+    return quotient if kept.is_floating_point else quotient.to(kept)
 
 
 def rdiv(input: Operand, other: Operand) -> Tensor:
@@ -154,6 +258,7 @@ def rdiv(input: Operand, other: Operand) -> Tensor:
 
 class Pow(Binary):
     __slots__ = ()
+    keeps = None
 
     def forward(self, x: Any, y: Any) -> Any:
         self.note_shapes(x, y)
@@ -298,6 +403,7 @@ def _tensors(*values: Any) -> bool:
 
 class Neg(Op):
     __slots__ = ()
+    keeps = ()
 
     def forward(self, x: Any) -> Any:
         return -x
@@ -308,11 +414,12 @@ class Neg(Op):
 
 def neg(input: Tensor) -> Tensor:
     """The negative."""
-    return run(Neg(), (input,))  # type: ignore[no-any-return]
+    return run1(Neg, input)  # type: ignore[no-any-return]
 
 
 class Square(Op):
     __slots__ = ()
+    keeps = (0,)
 
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
@@ -325,11 +432,12 @@ class Square(Op):
 
 def square(input: Tensor) -> Tensor:
     """The square, x²."""
-    return run(Square(), (input,))  # type: ignore[no-any-return]
+    return run1(Square, input)  # type: ignore[no-any-return]
 
 
 class Exp(Op):
     __slots__ = ()
+    keeps = (RESULT,)
 
     def forward(self, x: Any) -> Any:
         out = xp(x).exp(x)
@@ -343,11 +451,12 @@ class Exp(Op):
 
 def exp(input: Tensor) -> Tensor:
     """The exponential, eˣ."""
-    return run(Exp(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Exp, to_float(input))  # type: ignore[no-any-return]
 
 
 class Expm1(Op):
     __slots__ = ()
+    keeps = (RESULT,)
 
     def forward(self, x: Any) -> Any:
         out = xp(x).expm1(x)
@@ -361,11 +470,12 @@ class Expm1(Op):
 
 def expm1(input: Tensor) -> Tensor:
     """eˣ - 1, exact near 0."""
-    return run(Expm1(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Expm1, to_float(input))  # type: ignore[no-any-return]
 
 
 class Log(Op):
     __slots__ = ()
+    keeps = (0,)
 
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
@@ -378,11 +488,12 @@ class Log(Op):
 
 def log(input: Tensor) -> Tensor:
     """The natural logarithm."""
-    return run(Log(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Log, to_float(input))  # type: ignore[no-any-return]
 
 
 class Log1p(Op):
     __slots__ = ()
+    keeps = (0,)
 
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
@@ -395,11 +506,12 @@ class Log1p(Op):
 
 def log1p(input: Tensor) -> Tensor:
     """ln(1 + x), exact near 0."""
-    return run(Log1p(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Log1p, to_float(input))  # type: ignore[no-any-return]
 
 
 class Sqrt(Op):
     __slots__ = ()
+    keeps = (RESULT,)
 
     def forward(self, x: Any) -> Any:
         out = xp(x).sqrt(x)
@@ -413,7 +525,7 @@ class Sqrt(Op):
 
 def sqrt(input: Tensor) -> Tensor:
     """The square root."""
-    return run(Sqrt(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Sqrt, to_float(input))  # type: ignore[no-any-return]
 
 
 def rsqrt(input: Tensor) -> Tensor:
@@ -428,6 +540,7 @@ def reciprocal(input: Tensor) -> Tensor:
 
 class Sin(Op):
     __slots__ = ()
+    keeps = (0,)
 
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
@@ -440,11 +553,12 @@ class Sin(Op):
 
 def sin(input: Tensor) -> Tensor:
     """The sine of an angle in radians."""
-    return run(Sin(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Sin, to_float(input))  # type: ignore[no-any-return]
 
 
 class Cos(Op):
     __slots__ = ()
+    keeps = (0,)
 
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
@@ -457,11 +571,12 @@ class Cos(Op):
 
 def cos(input: Tensor) -> Tensor:
     """The cosine of an angle in radians."""
-    return run(Cos(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Cos, to_float(input))  # type: ignore[no-any-return]
 
 
 class Tanh(Op):
     __slots__ = ()
+    keeps = (RESULT,)
 
     def forward(self, x: Any) -> Any:
         out = xp(x).tanh(x)
@@ -475,11 +590,12 @@ class Tanh(Op):
 
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent; d tanh x = (1 - tanh² x) dx."""
-    return run(Tanh(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Tanh, to_float(input))  # type: ignore[no-any-return]
 
 
 class Sigmoid(Op):
     __slots__ = ()
+    keeps = (RESULT,)
 
     def forward(self, x: Any) -> Any:
         out = xp(x).sigmoid(x)
@@ -493,11 +609,12 @@ class Sigmoid(Op):
 
 def sigmoid(input: Tensor) -> Tensor:
     """The logistic function 1 / (1 + e⁻ˣ); dσ = σ (1 - σ) dx."""
-    return run(Sigmoid(), (to_float(input),))  # type: ignore[no-any-return]
+    return run1(Sigmoid, to_float(input))  # type: ignore[no-any-return]
 
 
 class Relu(Op):
     __slots__ = ()
+    keeps = (RESULT,)
 
     def forward(self, x: Any) -> Any:
         out = xp(x).maximum(x, 0)
@@ -511,11 +628,12 @@ class Relu(Op):
 
 def relu(input: Tensor) -> Tensor:
     """max(0, x); the derivative at 0 is taken as 0."""
-    return run(Relu(), (input,))  # type: ignore[no-any-return]
+    return run1(Relu, input)  # type: ignore[no-any-return]
 
 
 class Abs(Op):
     __slots__ = ()
+    keeps = (0,)
 
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
@@ -528,7 +646,7 @@ class Abs(Op):
 
 def abs(input: Tensor) -> Tensor:
     """The absolute value; the derivative at 0 is taken as 0."""
-    return run(Abs(), (input,))  # type: ignore[no-any-return]
+    return run1(Abs, input)  # type: ignore[no-any-return]
 
 
 class Clamp(Op):
@@ -572,6 +690,7 @@ class Piecewise(Op):
     """A function that is constant between its jumps: the derivative is zero."""
 
     __slots__ = ()
+    keeps = ()
     function = ""
 
     def forward(self, x: Any) -> Any:
@@ -608,27 +727,27 @@ class Trunc(Piecewise):
 
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1."""
-    return run(Sign(), (input,))  # type: ignore[no-any-return]
+    return run1(Sign, input)  # type: ignore[no-any-return]
 
 
 def floor(input: Tensor) -> Tensor:
     """The largest integer not above x."""
-    return run(Floor(), (input,))  # type: ignore[no-any-return]
+    return run1(Floor, input)  # type: ignore[no-any-return]
 
 
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer not below x."""
-    return run(Ceil(), (input,))  # type: ignore[no-any-return]
+    return run1(Ceil, input)  # type: ignore[no-any-return]
 
 
 def round(input: Tensor) -> Tensor:
     """The nearest integer, halves to the even one."""
-    return run(Round(), (input,))  # type: ignore[no-any-return]
+    return run1(Round, input)  # type: ignore[no-any-return]
 
 
 def trunc(input: Tensor) -> Tensor:
     """The integer part."""
-    return run(Trunc(), (input,))  # type: ignore[no-any-return]
+    return run1(Trunc, input)  # type: ignore[no-any-return]
 
 
 class FloorDivide(Binary):
@@ -691,6 +810,7 @@ def cast(input: Any, raw_dtype: Any) -> Any:
 
 class Clone(Op):
     __slots__ = ()
+    keeps = ()
 
     def forward(self, x: Any) -> Any:
         return xp(x).copy(x)
@@ -701,7 +821,7 @@ class Clone(Op):
 
 def clone(input: Tensor) -> Tensor:
     """A copy with memory of its own, through which the gradient passes."""
-    return run(Clone(), (input,))  # type: ignore[no-any-return]
+    return run1(Clone, input)  # type: ignore[no-any-return]
 
 
 # Comparisons and logic: no gradient -----------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.function import Op, run
+from tinygrad_edu.function import Op, run, run2
 from tinygrad_edu.ops._types import fit, same_type, xp
-from tinygrad_edu.ops.shape import permute, reshape, transpose
+from tinygrad_edu.ops.reduce import sum as sum_
+from tinygrad_edu.ops.shape import reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -17,6 +18,7 @@ class Matmul(Op):
     """Products of matrices, (…, N, K) @ (…, K, M); leading dimensions broadcast."""
 
     __slots__ = ("shapes",)
+    keeps = (0, 1)
 
     def forward(self, x: Any, y: Any) -> Any:
         self.saved = x if self.needs(1) else None, y if self.needs(0) else None
@@ -26,16 +28,12 @@ class Matmul(Op):
     def backward(self, g: Any) -> Any:
         x, y = self.saved
         sx, sy = self.shapes
-        gx = fit(g @ _transposed(y), sx) if y is not None else None
+        gx = fit(g @ y.mT, sx) if y is not None else None
         if x is None:
             return gx, None
         if len(sy) == 2 and len(sx) > 2:  # one product over all leading dimensions
             x, g = reshape(x, (-1, sx[-1])), reshape(g, (-1, sy[-1]))
-        return gx, fit(_transposed(x) @ g, sy)
-
-
-def _transposed(x: Any) -> Any:
-    return transpose(x, -1, -2)
+        return gx, fit(x.mT @ g, sy)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -60,7 +58,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if sx[-1] != sy[-2 if len(sy) > 1 else 0]:
         raise ValueError(f"matmul: shapes {sx} and {sy} do not fit: the inner sizes are {sx[-1]} and {sy[-2 if len(sy) > 1 else 0]}")
     if len(sx) > 1 and len(sy) > 1:
-        return run(Matmul(), (x, y))  # type: ignore[no-any-return]
+        return run2(Matmul, x, y)  # type: ignore[no-any-return]
     if len(sx) == 1:
         x = reshape(x, (1, sx[0]))
     if len(sy) == 1:
@@ -129,12 +127,13 @@ class Linear(Op):
     """x Wᵀ + b in one node."""
 
     __slots__ = ()
+    keeps = (0, 1)
 
     def forward(self, x: Any, weight: Any, bias: Any) -> Any:
         self.saved = x if self.needs(1) else None, weight if self.needs(0) else None
         ns = xp(x)
         rows = ns.reshape(x, (-1, x.shape[-1])) if len(x.shape) != 2 else x
-        out = rows @ ns.permute_dims(weight, (1, 0))
+        out = rows @ weight.T
         if bias is not None:
             out = ns.add_into(out, bias)
         return out if len(x.shape) == 2 else ns.reshape(out, (*x.shape[:-1], weight.shape[0]))
@@ -147,10 +146,8 @@ class Linear(Op):
             gx = rows @ weight
             gx = gx if len(g.shape) == 2 else reshape(gx, (*g.shape[:-1], weight.shape[1]))
         if x is not None:
-            gw = permute(rows, (1, 0)) @ (x if len(x.shape) == 2 else reshape(x, (-1, x.shape[-1])))
+            gw = rows.T @ (x if len(x.shape) == 2 else reshape(x, (-1, x.shape[-1])))
         if self.needs(2):
-            from tinygrad_edu.ops.reduce import sum as sum_
-
             gb = sum_(rows, 0)
         return gx, gw, gb
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu import function
 from tinygrad_edu.dtypes import from_raw
-from tinygrad_edu.function import CONSTANT, Op, run
+from tinygrad_edu.function import CONSTANT, Op, run, run1
 from tinygrad_edu.ops._types import axes_of, axis_of, count, to_float, xp
 from tinygrad_edu.ops.elementwise import abs, exp, maximum, sqrt, square, where
 from tinygrad_edu.ops.elementwise import _as as as_type_of
@@ -34,6 +34,9 @@ def _spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     """Broadcast the gradient of a reduction back over what was reduced."""
     from tinygrad_edu.ops.shape import expand, reshape
 
+    if not isinstance(g, function.Tensor):
+        ns = xp(g)
+        return ns.spread(g if len(g.shape) == len(shape) else ns.reshape(g, _kept(shape, axes)), shape)
     if len(g.shape) != len(shape):
         g = reshape(g, _kept(shape, axes))
     return expand(g, shape)
@@ -41,10 +44,13 @@ def _spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 
 class Sum(Op):
     __slots__ = ("axes", "shape")
+    keeps = ()
 
     def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
         self.axes, self.shape = axes, x.shape
         ns = xp(x)
+        if len(axes) == 1:
+            (axes,) = axes  # type: ignore[assignment]
         kind = from_raw(x.dtype)
         if kind.category < 2:
             return ns.sum(x, axis=axes, keepdims=keepdim, dtype=ns.int64)
@@ -69,7 +75,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     """
     if dtype is not None:
         input = input.to(dtype)
-    return run(Sum(), (input, axes_of(dim, len(input.shape)), keepdim))  # type: ignore[no-any-return]
+    return run1(Sum, input, axes_of(dim, len(input.shape)), keepdim)  # type: ignore[no-any-return]
 
 
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

@@ -40,7 +40,7 @@ class Reshape(Op):
         return xp(x).reshape(x, shape)
 
     def backward(self, g: Any) -> Any:
-        return reshape(g, self.shape)
+        return reshape(g, self.shape) if isinstance(g, function.Tensor) else xp(g).reshape(g, self.shape)
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
@@ -103,8 +103,8 @@ class Permute(Op):
         return xp(x).permute_dims(x, order)
 
     def backward(self, g: Any) -> Any:
-        back = sorted(range(len(self.order)), key=self.order.__getitem__)
-        return permute(g, tuple(back))
+        back = tuple(sorted(range(len(self.order)), key=self.order.__getitem__))
+        return permute(g, back) if isinstance(g, function.Tensor) else xp(g).permute_dims(g, back)
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:

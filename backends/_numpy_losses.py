@@ -1,0 +1,60 @@
+"""Losses in NumPy, in row blocks that stay in the cache and are shared between threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.backends._numpy_threads import split
+
+Array = Any
+BLOCK = 1 << 16  # elements of a block of rows: 256 KiB in single precision
+
+
+def _blocks(at: slice, width: int) -> list[slice]:
+    rows = max(1, BLOCK // max(width, 1))
+    return [slice(i, min(i + rows, at.stop)) for i in range(at.start, at.stop, rows)]
+
+
+def cross_entropy(x: Array, target: Array, keep: bool) -> tuple[Array, tuple[Array, Array] | None]:
+    """The loss of each row, ln Σ exp(x) - x[target], and what the backward needs: exp(x - max) and its sums.
+
+    Shapes: x (N, C), target (N,).
+    """
+    n, width = x.shape
+    top = np.empty((n, 1), x.dtype)
+    total = np.empty((n, 1), x.dtype)
+    work = np.empty_like(x, order="C") if keep else None
+
+    def share(at: slice) -> None:
+        for rows in _blocks(at, width):
+            np.max(x[rows], axis=1, keepdims=True, out=top[rows])
+            e = np.subtract(x[rows], top[rows], out=None if work is None else work[rows])
+            np.exp(e, e)
+            np.sum(e, axis=1, keepdims=True, out=total[rows])
+
+    split(share, n, 4 * x.size)
+    losses = np.log(total[:, 0])
+    losses += top[:, 0]
+    losses -= x[np.arange(n), target]
+    return losses, None if work is None else (work, total)
+
+
+def cross_entropy_backward(work: tuple[Array, Array], target: Array, weights: Array | None, factor: Any, reuse: bool) -> Array:
+    """The gradient of the logits: (softmax - one-hot) · weight · factor, in the memory of ``work`` when it may be used up."""
+    e, total = work
+    n, width = e.shape
+    scale = np.full((n, 1), factor, e.dtype)
+    if weights is not None:
+        scale *= weights[:, None]
+    out = e if reuse else np.empty_like(e)
+    by_sum = scale / total
+
+    def share(at: slice) -> None:
+        for rows in _blocks(at, width):
+            np.multiply(e[rows], by_sum[rows], out[rows])
+
+    split(share, n, 2 * e.size)
+    out[np.arange(n), target] -= scale[:, 0]
+    return out

@@ -27,8 +27,6 @@ class IncompatibleKeys(NamedTuple):
             return "<All keys matched successfully>"
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
-    __str__ = __repr__
-
 
 def _members(module: Module) -> Iterator[tuple[str, Tensor]]:
     """Yield what of `module` itself belongs into a state_dict: parameters, then persistent buffers."""
@@ -44,7 +42,7 @@ def _overrides(module: Module, method: str) -> bool:
     return getattr(type(module), method) is not getattr(Module, method)
 
 
-def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> Any:
+def collect(module: Module, destination: MutableMapping[str, Any], prefix: str, keep_vars: bool) -> None:
     """Put the members of `module` and of all modules below it into `destination`."""
     for hook in _hooks.select(module._state_hooks, _hooks.STATE_PRE):
         hook.fn(module, prefix, keep_vars)
@@ -57,7 +55,6 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
             child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
     for hook in _hooks.select(module._state_hooks, _hooks.STATE_POST):
         hook.fn(module, destination, prefix, {})
-    return destination
 
 
 class _Plan:

@@ -120,16 +120,18 @@ class Sequential(_ListOfModules):
             for name, module in args[0].items():
                 self.register_module(name, module)
             return
-        for i, module in enumerate(args):
-            if not isinstance(module, Module):
-                hint = ": unpack it, Sequential(*modules)" if isinstance(module, (list, tuple)) else ""
-                raise TypeError(f"Sequential takes modules, argument {i} is a {type(module).__name__}{hint}")
-            self.register_module(str(i), module)
+        for i, entry in enumerate(args):
+            if not isinstance(entry, Module):
+                hint = ": unpack it, Sequential(*modules)" if isinstance(entry, (list, tuple)) else ""
+                raise TypeError(f"Sequential takes modules, argument {i} is a {type(entry).__name__}{hint}")
+            self.register_module(str(i), entry)
 
     def forward(self, input: Any) -> Any:
         """Pass `input` through all modules."""
-        for module in self:
-            input = module(input)
+        members = self.__dict__
+        for name, kind in self._kinds.items():
+            if kind == "module":
+                input = members[name](input)
         return input
 
     def _like(self, names: list[str]) -> Self:

@@ -173,7 +173,7 @@ class Module(Registry):
 
     def state_dict(
         self, *, destination: MutableMapping[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
+    ) -> MutableMapping[str, Any]:
         """Return all parameters and persistent buffers by dotted name.
 
         The tensors share memory with the module: ``tg.save`` them, or clone what must not change.
@@ -187,7 +187,9 @@ class Module(Registry):
         keep_vars : bool, default False
             Whether to return the parameters themselves instead of detached tensors.
         """
-        return _state_dict.collect(self, OrderedDict() if destination is None else destination, prefix, keep_vars)
+        destination = OrderedDict() if destination is None else destination
+        _state_dict.collect(self, destination, prefix, keep_vars)
+        return destination
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -71,7 +71,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
             raise RuntimeError("default_collate: the samples of a batch must have the same number of entries")
         columns = [default_collate(column) for column in zip(*batch, strict=True)]
         if hasattr(first, "_fields"):  # a named tuple
-            return type(first)(*columns)  # type: ignore[call-arg]
+            return type(first)(*columns)
         return columns if isinstance(first, (tuple, list)) else _like(first, columns)
     raise TypeError(
         f"default_collate: a sample holds a {type(first).__name__}; it takes tensors, NumPy arrays, numbers, "

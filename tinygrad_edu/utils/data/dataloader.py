@@ -93,11 +93,12 @@ class DataLoader(Generic[T_co]):
         elif batch_size is None and drop_last:
             raise ValueError("drop_last has no meaning without batches (batch_size=None)")
         if sampler is None and not iterable:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            sized: Any = dataset
+            sampler = RandomSampler(sized, generator=generator) if shuffle else SequentialSampler(sized)
         batched = batch_size is not None or batch_sampler is not None
         if batch_size is not None and sampler is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.sampler = sampler
@@ -107,7 +108,7 @@ class DataLoader(Generic[T_co]):
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
         self.generator = generator
-        self.collate_fn = collate_fn or (default_collate if batched else default_convert)
+        self.collate_fn: Callable[[Any], Any] = collate_fn or (default_collate if batched else default_convert)
 
     def __iter__(self) -> Iterator[Any]:
         if isinstance(self.dataset, IterableDataset):
@@ -127,11 +128,13 @@ class DataLoader(Generic[T_co]):
 
     def _batch(self, indices: list[int]) -> Any:
         if self.collate_fn is default_collate:
-            tensors, rows = self.dataset, indices
-            while type(tensors) is Subset:
-                tensors, rows = tensors.dataset, [tensors.indices[i] for i in rows]
-            if type(tensors) is TensorDataset:
-                return tensors.rows(rows)
+            whole: Any = self.dataset
+            rows = indices
+            while type(whole) is Subset:
+                rows = [whole.indices[i] for i in rows]
+                whole = whole.dataset
+            if type(whole) is TensorDataset:
+                return whole.rows(rows)
         if hasattr(self.dataset, "__getitems__"):
             return self.collate_fn(self.dataset.__getitems__(indices))
         return self.collate_fn([self.dataset[i] for i in indices])

@@ -147,14 +147,15 @@ class ChainDataset(IterableDataset[T_co]):
     """Several iterable-style data sets, one after the other."""
 
     def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
-        self.datasets = list(datasets)
-        for d in self.datasets:
+        self.datasets: list[IterableDataset[T_co]] = []
+        for d in datasets:
             if not isinstance(d, IterableDataset):
                 raise TypeError(f"ChainDataset takes IterableDatasets, got a {type(d).__name__}")
+            self.datasets.append(d)
 
     def __iter__(self) -> Iterator[T_co]:
         for d in self.datasets:
-            yield from d  # type: ignore[attr-defined]
+            yield from d
 
     def __len__(self) -> int:
         return sum(_size(d) for d in self.datasets)

@@ -145,7 +145,7 @@ class CrossEntropy(Fused):
 
     def backward(self, g: Any) -> Any:
         _, target, weights, scale, work = self.saved
-        ns = xp(work)
+        ns = xp(target)
         factor = g * scale
         kernel = ns.kernels.get("cross_entropy_backward")
         if kernel is not None:

@@ -136,7 +136,8 @@ def code_lines(text):
 
 
 def test_code_lines_are_counted_right():
-    text = '"""Module\n\ntext."""\n\n# comment\ndef f(x):\n    """Doc."""\n    y = """a\n    b"""  # text\n\n    return y\n'
+    start = '"""Module\n\ntext."""\n\n# comment\n'
+    text = start + 'def f(x):\n    """Doc."""\n    y = """a\n    b"""  # text\n\n    return y\n'
     assert code_lines(text) == 4
 
 

@@ -60,7 +60,7 @@ def of(x: Array) -> Backend:
         raise TypeError(f"expected a Tensor or an array of a loaded backend, got {type(x).__name__}") from None
 
 
-def is_array(x: object) -> bool:
+def is_array(x: Any) -> bool:
     """Whether ``x`` is an array of a loaded backend."""
     kind = type(x)
     return kind in _by_type or any(isinstance(x, k) for k in _by_type)
@@ -92,7 +92,7 @@ def _from_entry_point(name: str) -> Callable[[], Backend] | None:
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == name:
             factory: Any = point.load()
-            return factory  # type: ignore[no-any-return]
+            return factory
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from tinygrad_edu.backends._numpy_threads import split
 
 Array = Any
@@ -41,8 +40,11 @@ def cross_entropy(x: Array, target: Array, keep: bool) -> tuple[Array, tuple[Arr
     return losses, None if work is None else (work, total)
 
 
-def cross_entropy_backward(work: tuple[Array, Array], target: Array, weights: Array | None, factor: Any, reuse: bool) -> Array:
-    """The gradient of the logits: (softmax - one-hot) · weight · factor, in the memory of ``work`` when it may be used up."""
+def cross_entropy_backward(
+    work: tuple[Array, Array], target: Array, weights: Array | None, factor: Any, reuse: bool
+) -> Array:
+    """The gradient of the logits: (softmax - one-hot) · weight · factor, in the memory of ``work`` when it may be used
+    up."""
     e, total = work
     n, width = e.shape
     scale = np.full((n, 1), factor, e.dtype)

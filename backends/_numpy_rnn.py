@@ -1,8 +1,11 @@
 """Recurrent layers in NumPy, fused over all time steps.
 
-Forward: the input's share of all gates in one product; a step then costs one product with the recurrent weights and a few in-place
-calls. Sigmoids come out of the same tanh as the rest, since σ(a) = (1 + tanh(a/2)) / 2: the halves are folded into a copy of the weights.
-Backward: every factor that does not depend on what flows back in time is computed for all steps at once; the weights' gradients are single
+Forward: the input's share of all gates in one product; a step then costs one product with the recurrent weights and a
+few in-place
+calls. Sigmoids come out of the same tanh as the rest, since σ(a) = (1 + tanh(a/2)) / 2: the halves are folded into a
+copy of the weights.
+Backward: every factor that does not depend on what flows back in time is computed for all steps at once; the weights'
+gradients are single
 products over all steps.
 """
 
@@ -11,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from tinygrad_edu.backends._numpy_threads import split
 
 Array = Any
@@ -86,7 +88,7 @@ def _plain(act: Any, x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array 
 def _plain_backward(slope: Array, args: Any, states: Array, cotangents: Any, needed: list[bool]) -> Any:
     """``slope`` is the activation's derivative at every step; it is overwritten by the gates' gradient."""
     x, h0, w_ih, w_hh, _, _ = args
-    out, carry = _last_first(*cotangents, states[1:])
+    out, carry = _last_first(cotangents[0], cotangents[1], states[1:])
     total = np.empty_like(h0)
     for t in range(len(x) - 1, -1, -1):
         np.add(out[t], carry, total)
@@ -152,12 +154,13 @@ def lstm_backward(args: Any, work: Any, cotangents: Any, needed: list[bool]) -> 
     gates, states, cells, squashed = work
     steps, batch, hidden = squashed.shape
     parts = gates.reshape(steps, batch, 4, hidden)
-    # What each step multiplies with the gradient of the cell (i, f, g) or of the hidden state (o), and of the cell by the state.
+    # What each step multiplies with the gradient of the cell (i, f, g) or of the hidden state (o), and of the cell by
+    # the state.
     factor = np.empty_like(parts)
     to_cell = np.empty_like(squashed)
 
     def prepare(at: slice) -> None:
-        i, f, g, o = (parts[at, :, k] for k in range(4))
+        i, g, o = (parts[at, :, k] for k in (0, 2, 3))
         np.subtract(1, parts[at], factor[at])
         np.multiply(factor[at], parts[at], factor[at])  # s (1 - s), right for the sigmoids
         np.multiply(factor[at, :, 0], g, factor[at, :, 0])
@@ -254,7 +257,7 @@ def gru_backward(args: Any, work: Any, cotangents: Any, needed: list[bool]) -> A
         np.multiply(factor[at, :, 1], keep, factor[at, :, 1])
 
     split(prepare, steps, factor.size * 4)
-    out, carry = _last_first(*cotangents, recurrent)
+    out, carry = _last_first(cotangents[0], cotangents[1], recurrent)
     total = np.empty_like(h0)
     for t in range(steps - 1, -1, -1):
         np.add(out[t], carry, total)

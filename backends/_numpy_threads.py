@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-# A NumPy call releases the GIL, so two Python threads can share an array; handing over and joining costs some 15 µs, so work
+# A NumPy call releases the GIL, so two Python threads can share an array; handing over and joining costs some 15 µs,
+# so work
 # under this many elements a thread is not worth splitting.
 GRAIN = 1 << 16
 

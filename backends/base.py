@@ -1,8 +1,11 @@
 """What a backend is: an array namespace, and the functions that the array standard lacks.
 
-A backend gives its arrays, which the engine never looks into, and functions on them. The functions of the Python array-API
-standard (https://data-apis.org/array-api) are taken from :attr:`Backend.namespace` and become attributes of the backend, so that
-operations write ``xp.exp(x)``. The rest, the *extensions* below, have a portable default written on the standard alone; a
+A backend gives its arrays, which the engine never looks into, and functions on them. The functions of the Python
+array-API
+standard (https://data-apis.org/array-api) are taken from :attr:`Backend.namespace` and become attributes of the
+backend, so that
+operations write ``xp.exp(x)``. The rest, the *extensions* below, have a portable default written on the standard
+alone; a
 backend overrides those that its library does better.
 """
 
@@ -151,7 +154,8 @@ class Backend:
         size = 1
         for n in x.shape:
             size *= n
-        # Flat positions in sorted order; the k-th round adds the k-th occurrence of each position, so no round repeats one.
+        # Flat positions in sorted order; the k-th round adds the k-th occurrence of each position, so no round repeats
+        # one.
         where = ns.reshape(self.getitem(ns.reshape(ns.arange(size), x.shape), index), (-1,))
         values = ns.reshape(ns.broadcast_to(value, self.getitem(x, index).shape), (-1,))
         if where.shape[0] == 0:
@@ -195,6 +199,18 @@ class Backend:
     def add_into(self, x: Array, y: Array) -> Array:
         """``x + y``, in place of ``x`` where arrays are mutable; ``x`` must be ours."""
         x += y
+        return x
+
+    def sum_squares(self, x: Array) -> Array:
+        """The sum of the squares of all elements, without dimensions; of half precision in single precision."""
+        ns = self.namespace
+        if x.dtype == self.dtype("float16"):
+            x = ns.astype(x, ns.float32)
+        return ns.sum(x * x)
+
+    def scale_into(self, x: Array, factor: Array) -> Array:
+        """``x · factor`` for a factor without dimensions, in place of ``x`` where arrays are mutable; ``x`` must be ours."""
+        x *= self.namespace.astype(factor, x.dtype)
         return x
 
     def sigmoid(self, x: Array) -> Array:

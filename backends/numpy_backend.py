@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from tinygrad_edu.backends import _numpy_kernels, _numpy_threads
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
@@ -19,7 +18,8 @@ _SCALARS = (
 
 
 class NumpyBackend(Backend):
-    """Arrays are ``numpy.ndarray``; results without dimensions may be NumPy scalars, which are faster to compute with."""
+    """Arrays are ``numpy.ndarray``; results without dimensions may be NumPy scalars, which are faster to compute
+    with."""
 
     name = "cpu"
     namespace = np
@@ -141,6 +141,21 @@ class NumpyBackend(Backend):
         return np.flip(n - 1 - np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
 
     # Arithmetic ------------------------------------------------------------------------------------------------------
+
+    def sum_squares(self, x: Array) -> Array:
+        flat = x.ravel(order="K")
+        if flat.dtype == np.float16:
+            flat = flat.astype(np.float32)
+        return np.dot(flat, flat)
+
+    def scale_into(self, x: Array, factor: Array) -> Array:
+        if factor == 1:
+            return x
+        factor = np.asarray(factor, x.dtype)
+        if not x.ndim or not x.flags.writeable:
+            return np.asarray(x * factor)
+        _numpy_threads.split(lambda part: np.multiply(x[part], factor, out=x[part]), len(x), x.size)
+        return x
 
     def sigmoid(self, x: Array) -> Array:
         y = np.asarray(np.multiply(x, 0.5))

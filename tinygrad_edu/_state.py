@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from tinygrad_edu.dtypes import DType, float32, to_dtype
 
@@ -110,9 +110,9 @@ class set_grad_enabled(_Mode):
 class _Grad(_Mode):
     mode: bool
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Self:
         mode = super().__new__(cls)
-        return mode if function is None else mode(function)  # ``@no_grad`` without parentheses
+        return mode if function is None else mode(function)  # type: ignore[return-value]  # ``@no_grad`` alone
 
     def _enter(self) -> bool:
         before = modes.grad
@@ -175,8 +175,10 @@ class inference_mode(_Mode):
 class set_detect_anomaly(_Mode):
     """Find the line that makes the first NaN, and the line that overwrites a value which a backward will need.
 
-    While it is on, every operation remembers the line that called it; an operation or a backward formula whose result holds
-    a NaN that was in none of its inputs raises a ``RuntimeError`` naming that line, and the arrays kept for the backward
+    While it is on, every operation remembers the line that called it; an operation or a backward formula whose result
+    holds
+    a NaN that was in none of its inputs raises a ``RuntimeError`` naming that line, and the arrays kept for the
+    backward
     pass are write-protected where the backend can. It is slow: for debugging.
 
     Parameters

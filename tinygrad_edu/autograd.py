@@ -1,6 +1,7 @@
 """The backward pass: a walk over the graph from the newest node to the oldest.
 
-Every node is visited once, when all its consumers, which are newer, have been: a heap on the creation number gives that order without
+Every node is visited once, when all its consumers, which are newer, have been: a heap on the creation number gives
+that order without
 recursion or sorting, in time linear in the graph (times the logarithm of its width).
 """
 
@@ -24,7 +25,6 @@ from tinygrad_edu._state import (
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.function import (
     LEAF,
-    OUTPUT,
     RELEASED,
     RESULT,
     USER,
@@ -104,7 +104,8 @@ def grad(
 ) -> tuple[Tensor, ...]:
     """Return the gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
-    With cotangents v the result for input x is vᵀ ∂outputs/∂x. Only the nodes between ``inputs`` and ``outputs`` are visited.
+    With cotangents v the result for input x is vᵀ ∂outputs/∂x. Only the nodes between ``inputs`` and ``outputs`` are
+    visited.
 
     Parameters
     ----------
@@ -130,7 +131,9 @@ def grad(
     roots = _roots(_sequence(outputs), _sequence(grad_outputs), create_graph)
     found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)
     if materialize_grads and allow_unused is False:
-        raise ValueError("grad: materialize_grads=True returns zeros for unused inputs; allow_unused=False contradicts it")
+        raise ValueError(
+            "grad: materialize_grads=True returns zeros for unused inputs; allow_unused=False contradicts it"
+        )
     results: list[Any] = []
     for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
         if g is not None:
@@ -202,7 +205,8 @@ def _walk(
     capture: set[int] | None = None,
     path: set[int] | None = None,
 ) -> dict[int, _Slot]:
-    """Visit the graph, newest node first, and add to the leaves (or, with ``capture``, return what arrives at those nodes)."""
+    """Visit the graph, newest node first, and add to the leaves (or, with ``capture``, return what arrives at those
+    nodes)."""
     pending: dict[int, _Slot] = {}
     heap: list[int] = []
     arrived: list[_Slot] = []
@@ -243,7 +247,7 @@ def _walk(
             elif node.kind == USER:
                 grads = user_backward(node, g, False)
             else:
-                grads = node.backward(*g) if type(g) is list else node.backward(g)  # type: ignore[attr-defined]
+                grads = node.backward(*g) if type(g) is list else node.backward(g)
                 if type(grads) is not tuple:
                     grads = (grads,)
             if _state.anomaly_threads and modes.anomaly:
@@ -306,9 +310,7 @@ def _add(slot: _Slot, g: Any, graph: bool) -> None:
         slot[1] = total
 
 
-def _deliver_output(
-    pending: dict[int, _Slot], heap: list[int], output: Output, g: Any, path: set[int] | None
-) -> None:
+def _deliver_output(pending: dict[int, _Slot], heap: list[int], output: Output, g: Any, path: set[int] | None) -> None:
     """Put the cotangent of one output into the list that its node's backward gets."""
     node = output.edges[0]
     if path is not None and node.seq not in path:
@@ -433,7 +435,8 @@ def _result_edge(node: Function, index: int) -> Node:
 
 
 def _wire_attributes(node: Function, twin: Function) -> None:
-    """Tensors that a user's forward put on ``ctx`` as plain attributes are arguments, results or constants like saved ones."""
+    """Tensors that a user's forward put on ``ctx`` as plain attributes are arguments, results or constants like saved
+    ones."""
     for name, value in getattr(node, "__dict__", {}).items():
         if isinstance(value, Tensor) and value._node is None and value.is_floating_point():
             setattr(twin, name, _wired(node, value._data))
@@ -459,9 +462,7 @@ def _reference_backward(node: Fused, g: Any) -> tuple[Any, ...]:
     wanted = [a for a in args if isinstance(a, Tensor)]
     if not pairs:
         return (None,) * len(args)
-    found = iter(
-        grad([o for o, _ in pairs], wanted, [v for _, v in pairs], create_graph=True, allow_unused=True)
-    )
+    found = iter(grad([o for o, _ in pairs], wanted, [v for _, v in pairs], create_graph=True, allow_unused=True))
     return tuple(next(found) if isinstance(a, Tensor) else None for a in args)
 
 
@@ -497,7 +498,8 @@ def _captured(
 
 
 def _between(roots: list[Node], targets: set[int]) -> set[int]:
-    """The numbers of the nodes on a path from ``roots`` to ``targets``; older nodes than all targets are never looked at."""
+    """The numbers of the nodes on a path from ``roots`` to ``targets``; older nodes than all targets are never looked
+    at."""
     oldest = max(targets, default=0)
     seen: dict[int, Node] = {}
     stack = list(roots)
@@ -517,7 +519,7 @@ def _between(roots: list[Node], targets: set[int]) -> set[int]:
 def _own_tensor(g: Any, owned: bool, graph: bool) -> Tensor:
     """A tensor of a gradient, with memory of its own."""
     if graph:
-        return g.clone()  # type: ignore[no-any-return]
+        return g.clone()
     return Tensor._wrap(g if owned else backends.of(g).copy(g))
 
 
@@ -583,5 +585,3 @@ def add_hook(node: Node, hook: Callable[[Tensor], Tensor | None]) -> RemovableHa
     handle = RemovableHandle(extra.hooks)
     extra.hooks[handle.id] = hook
     return handle
-
-

@@ -74,7 +74,9 @@ def _host_array(data: Any) -> Any:
     try:
         host = cpu.asarray(data)
     except ValueError:
-        raise ValueError("tensor: the nested sequences have different lengths; every row needs as many elements") from None
+        raise ValueError(
+            "tensor: the nested sequences have different lengths; every row needs as many elements"
+        ) from None
     if host.dtype.kind not in "biuf":
         raise TypeError(f"tensor: elements must be numbers or booleans, got {_offender(data)}")
     return host
@@ -106,7 +108,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Like :func:`tensor`, but without a copy where none is needed."""
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
-    if backends.is_array(data) and getattr(data, "shape", ()):
+    if backends.is_array(data) and data.shape:
         return from_numpy(data).to(dtype=dtype, device=resolve(device))
     return tensor(data, dtype=dtype, device=device)
 
@@ -114,7 +116,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 def from_numpy(array: Any) -> Tensor:
     """A CPU tensor on the memory of a NumPy array: writing to one writes to the other."""
     cpu = backends.get("cpu")
-    if not isinstance(array, cpu.array_types[0]):
+    if not backends.is_array(array) or backends.of(array) is not cpu:
         raise TypeError(f"from_numpy: expected a NumPy array, got {describe(array)}")
     from_raw(array.dtype)
     return Tensor._wrap(cpu.alias(array))
@@ -174,7 +176,9 @@ def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None) -> Tenso
     return empty(input.shape, dtype=dtype or input.dtype, device=device if device is not None else input.device)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers from ``start`` (0 if only one is given) up to, but without, ``end``."""
     if end is None:
         start, end = 0, start
@@ -186,10 +190,14 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     return _finish(xp.arange(start, end, step, dtype=xp.dtype(to_dtype(dtype).name)), requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included."""
     xp = resolve(device).backend
-    raw = xp.linspace(float(start), float(end), steps, dtype=xp.dtype((modes.dtype if dtype is None else to_dtype(dtype)).name))
+    raw = xp.linspace(
+        float(start), float(end), steps, dtype=xp.dtype((modes.dtype if dtype is None else to_dtype(dtype)).name)
+    )
     return _finish(raw, requires_grad)
 
 

@@ -83,9 +83,7 @@ def user_backward(node: Function, g: Any, graph: bool) -> tuple[Any, ...]:
     cls = type(node)
     cotangents = g if type(g) is list else [g]
     if facts.materialize:
-        cotangents = [
-            _zeros(facts.outputs[i], graph) if c is None else c for i, c in enumerate(cotangents)
-        ]
+        cotangents = [_zeros(facts.outputs[i], graph) if c is None else c for i, c in enumerate(cotangents)]
     if cls.static:
         cotangents = [Tensor._wrap(c) if backends.is_array(c) else c for c in cotangents]
     grads = cls.backward(node, *cotangents)
@@ -94,7 +92,9 @@ def user_backward(node: Function, g: Any, graph: bool) -> tuple[Any, ...]:
     if len(grads) > expected and all(x is None for x in grads[expected:]):
         grads = grads[:expected]
     if len(grads) != expected:
-        raise RuntimeError(f"{cls.__name__}.backward returned {len(grads)} gradients for {expected} arguments of forward")
+        raise RuntimeError(
+            f"{cls.__name__}.backward returned {len(grads)} gradients for {expected} arguments of forward"
+        )
     return tuple(_checked(cls, i, x, node, facts.inputs[i], graph) for i, x in enumerate(grads))
 
 

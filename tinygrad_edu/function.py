@@ -1,12 +1,14 @@
 """The graph: nodes, and how an operation becomes one.
 
-A :class:`Function` holds the rule of an operation (``forward`` and ``backward``), and an instance of it *is* the node of the graph
+A :class:`Function` holds the rule of an operation (``forward`` and ``backward``), and an instance of it *is* the node
+of the graph
 that one call made. Nodes point to the nodes of their arguments and never to tensors, so that a graph is freed by
 reference counting as soon as the last tensor that needs it is gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes
 
 if TYPE_CHECKING:
-    from tinygrad_edu.tensor import Tensor
+    from tinygrad_edu.tensor import Tensor as Tensor  # at run time tensor.py puts it here: the import would be a circle
 
 Array = Any
 
@@ -103,7 +105,7 @@ class Leaf(Node):
         self.extra = None
         self.tensor = weakref.ref(tensor)
 
-    name = "AccumulateGrad"  # type: ignore[assignment]
+    name = "AccumulateGrad"
 
 
 class Output(Node):
@@ -127,9 +129,12 @@ class Output(Node):
 class Function(Node):
     """An operation with its derivative; subclass it to add your own.
 
-    Override ``forward(self, *args)``, which gets raw arrays in place of tensors and returns one array or a tuple of them, and
-    ``backward(self, *cotangents)``, which returns one gradient for each argument of ``forward`` (``None`` where there is none).
-    Write ``backward`` with operators and this library's functions: it is called with raw arrays in a plain backward pass, and
+    Override ``forward(self, *args)``, which gets raw arrays in place of tensors and returns one array or a tuple of
+    them, and
+    ``backward(self, *cotangents)``, which returns one gradient for each argument of ``forward`` (``None`` where there
+    is none).
+    Write ``backward`` with operators and this library's functions: it is called with raw arrays in a plain backward
+    pass, and
     with tensors when the derivative is itself to be differentiated. What it needs is handed over by
     ``self.save_for_backward(...)`` and read from ``self.saved_tensors``.
 
@@ -222,10 +227,13 @@ class Function(Node):
 class Op(Function):
     """An operation of this library: its backward is trusted (proven by the test battery) and never returns kept memory.
 
-    ``backward`` returns for each argument a fresh array, or its cotangent or a view of it, or None. Every float array in
-    ``saved`` is an argument or the result; one that sets ``saves_constants`` may keep others that are no function of the arguments.
+    ``backward`` returns for each argument a fresh array, or its cotangent or a view of it, or None. Every float array
+    in
+    ``saved`` is an argument or the result; one that sets ``saves_constants`` may keep others that are no function of
+    the arguments.
 
-    ``keeps`` says what the entries of ``saved`` are, ``RESULT`` or the number of an argument; without it they are told by identity.
+    ``keeps`` says what the entries of ``saved`` are, ``RESULT`` or the number of an argument; without it they are told
+    by identity.
     """
 
     __slots__ = ()
@@ -246,8 +254,10 @@ class Op(Function):
 class Fused(Op):
     """Several operations in one, with a hand-derived derivative for speed.
 
-    ``reference`` computes the same from plain operations: it is what a reader reads, what the fused formula is tested against,
-    and what is differentiated for derivatives of higher order. ``forward`` keeps all arguments first: ``self.saved = (*args, …)``.
+    ``reference`` computes the same from plain operations: it is what a reader reads, what the fused formula is tested
+    against,
+    and what is differentiated for derivatives of higher order. ``forward`` keeps all arguments first: ``self.saved =
+    (*args, …)``.
     """
 
     __slots__ = ()
@@ -258,7 +268,7 @@ class Fused(Op):
         raise TypeError("a fused operation names its reference")
 
 
-def run(node: Op, args: tuple[Any, ...]) -> Any:
+def run(node: Op, args: tuple[Any, ...]) -> Tensor:
     """Compute an operation of the library and, where a gradient is needed, make it a node of the graph.
 
     With no tensor among the arguments the result is a raw array: that is how backward formulas compute without a graph.
@@ -290,12 +300,14 @@ def run(node: Op, args: tuple[Any, ...]) -> Any:
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise _explained(error, node.name, raws) from None
     if not any_tensor:
-        return out
+        return out  # raw in, raw out
     kind = node.kind
     if type(out) is tuple:
-        return _several(node, out, tracked, raws)
+        return _several(node, out, tracked, raws)  # type: ignore[return-value]  # a tuple of tensors
     if out is raws[0]:
-        out = backends.of(out).alias(out)  # every tensor has an array object of its own: saved values are told by identity
+        out = backends.of(out).alias(
+            out
+        )  # every tensor has an array object of its own: saved values are told by identity
     t = new(Tensor)
     t._data = out
     t._grad = None
@@ -320,8 +332,9 @@ def run(node: Op, args: tuple[Any, ...]) -> Any:
 new = object.__new__
 
 
-def run1(cls: type[Op], x: Any, *settings: Any) -> Any:
-    """:func:`run` for one tensor and settings: the same steps without the loops, since overhead is what small graphs cost."""
+def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
+    """:func:`run` for one tensor and settings: the same steps without the loops, since overhead is what small graphs
+    cost."""
     if not isinstance(x, Tensor) or _state.anomaly_threads or cls.keeps is None:
         return run(cls(), (x, *settings))
     view = x._view
@@ -353,7 +366,7 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Any:
     return t
 
 
-def run2(cls: type[Op], x: Tensor, y: Tensor) -> Any:
+def run2(cls: type[Op], x: Tensor, y: Tensor) -> Tensor:
     """:func:`run` for two tensors, likewise."""
     if _state.anomaly_threads or cls.keeps is None:
         return run(cls(), (x, y))
@@ -413,7 +426,7 @@ def output_of(node: Function, index: int) -> Output:
     if output is None:
         output = Output(node, index)
         node.outputs[index] = weakref.ref(output)
-    return output  # type: ignore[no-any-return]
+    return output
 
 
 # Views ---------------------------------------------------------------------------------------------------------------
@@ -470,12 +483,11 @@ class _Writes:
         root = backends.of(raw).root(raw)
         key = id(root)
         if key not in self.stamps:
-            try:
-                # Forget the stamp with the storage. (An id used again meanwhile can't mislead: a value that a node
-                # keeps has been alive since before any stamp that the node would have to fear.)
+            # Forget the stamp with the storage. (An id used again meanwhile can't mislead: a value that a node
+            # keeps has been alive since before any stamp that the node would have to fear.) Some owners of memory
+            # take no weak references.
+            with contextlib.suppress(TypeError):
                 self._owners[key] = weakref.ref(root, lambda _, key=key: self._forget(key))  # type: ignore[misc]
-            except TypeError:
-                pass  # memory that is owned by an object without weak references
         self.latest = self.stamps[key] = tick()
 
     def _forget(self, key: int) -> None:

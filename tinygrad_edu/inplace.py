@@ -1,8 +1,10 @@
 """Writing in place: the values change now, and inside a graph the tensor moves on to a new node.
 
-Three things must stay right. A value that a node kept and that is overwritten is noticed by its stamp (``function.writes``). A
+Three things must stay right. A value that a node kept and that is overwritten is noticed by its stamp
+(``function.writes``). A
 tensor inside a graph gets the node of the write, so its earlier history goes on through that node. And a view and
-its base are one memory: a write to a view becomes a write to the base, and the other views follow the base when they are next used.
+its base are one memory: a write to a view becomes a write to the base, and the other views follow the base when they
+are next used.
 """
 
 from __future__ import annotations
@@ -141,8 +143,6 @@ def _move_on(x: Tensor, out: Tensor) -> None:
     base._node = written._node
     again = replay(base, steps)
     x._node, x._view = again._node, again._view
-
-
 
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:

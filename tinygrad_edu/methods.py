@@ -53,7 +53,15 @@ class Methods:
     add, sub, mul, div, pow = ew.add, ew.sub, ew.mul, ew.div, ew.pow
     multiply, subtract, divide, true_divide = ew.mul, ew.sub, ew.div, ew.div
     maximum, minimum, floor_divide, remainder = ew.maximum, ew.minimum, ew.floor_divide, ew.remainder
-    neg, abs, sign, square, sqrt, rsqrt, reciprocal = ew.neg, ew.abs, ew.sign, ew.square, ew.sqrt, ew.rsqrt, ew.reciprocal
+    neg, abs, sign, square, sqrt, rsqrt, reciprocal = (
+        ew.neg,
+        ew.abs,
+        ew.sign,
+        ew.square,
+        ew.sqrt,
+        ew.rsqrt,
+        ew.reciprocal,
+    )
     exp, expm1, log, log1p, sin, cos, tanh = ew.exp, ew.expm1, ew.log, ew.log1p, ew.sin, ew.cos, ew.tanh
     sigmoid, relu, clamp, clip = ew.sigmoid, ew.relu, ew.clamp, ew.clamp
     floor, ceil, round, trunc, clone = ew.floor, ew.ceil, ew.round, ew.trunc, ew.clone
@@ -64,7 +72,14 @@ class Methods:
 
     # Reductions
     sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
-    max, min, amax, amin, argmax, argmin = reduce.max, reduce.min, reduce.amax, reduce.amin, reduce.argmax, reduce.argmin
+    max, min, amax, amin, argmax, argmin = (
+        reduce.max,
+        reduce.min,
+        reduce.amax,
+        reduce.amin,
+        reduce.argmax,
+        reduce.argmin,
+    )
     any, all, cumsum, cumprod = reduce.any, reduce.all, reduce.cumsum, reduce.cumprod
     logsumexp, norm = reduce.logsumexp, reduce.norm
     equal, isclose, allclose = reduce.equal, reduce.isclose, reduce.allclose
@@ -73,7 +88,13 @@ class Methods:
     matmul, mm, bmm, mv, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
 
     # Shape
-    reshape, view, view_as, flatten, unflatten = shape.reshape, shape.view, shape.view_as, shape.flatten, shape.unflatten
+    reshape, view, view_as, flatten, unflatten = (
+        shape.reshape,
+        shape.view,
+        shape.view_as,
+        shape.flatten,
+        shape.unflatten,
+    )
     permute, transpose, swapaxes, t, movedim = shape.permute, shape.transpose, shape.transpose, shape.t, shape.movedim
     expand, expand_as, broadcast_to, repeat = shape.expand, shape.expand_as, shape.broadcast_to, shape.repeat
     squeeze, unsqueeze, contiguous, flip = shape.squeeze, shape.unsqueeze, shape.contiguous, shape.flip

@@ -125,7 +125,9 @@ def raw_uniform(like: Tensor, shape: tuple[int, ...]) -> Any:
     return xp.random_uniform(default_generator(like.device)._raw, shape, xp.dtype("float32"))
 
 
-def _draw(kind: str, size: tuple[Any, ...], dtype: Any, device: Any, generator: Generator | None, requires_grad: bool) -> Tensor:
+def _draw(
+    kind: str, size: tuple[Any, ...], dtype: Any, device: Any, generator: Generator | None, requires_grad: bool
+) -> Tensor:
     shape = sizes_of(size)
     generator, xp = _source(device, generator)
     wanted = modes.dtype if dtype is None else to_dtype(dtype)
@@ -143,12 +145,16 @@ def _source(device: Any, generator: Generator | None) -> tuple[Generator, backen
     return generator, target.backend
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform random numbers in [0, 1)."""
     return _draw("random_uniform", size, dtype, device, generator, requires_grad)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Random numbers from the standard normal distribution."""
     return _draw("random_normal", size, dtype, device, generator, requires_grad)
 
@@ -163,7 +169,15 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None) -> Tenso
     return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Random integers in [low, high); with two arguments in [0, first)."""
     if size is None:
         low, high, size = 0, low, high
@@ -194,7 +208,9 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     return (draws.double() < input.detach().double()).to(input.dtype)
 
 
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """Draw column numbers with probabilities proportional to the rows of ``input``.
 
     Parameters
@@ -223,10 +239,13 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         drawn = (points.unsqueeze(-1) >= ends.unsqueeze(1)).sum(-1).clamp(max=weights.shape[1] - 1)
     else:
         if num_samples > int((weights > 0).sum(1).min()):
-            raise ValueError(f"multinomial: {num_samples} different numbers cannot be drawn from fewer non-zero weights")
+            raise ValueError(
+                f"multinomial: {num_samples} different numbers cannot be drawn from fewer non-zero weights"
+            )
         # The largest of u^(1/w) are a sample without replacement (Efraimidis and Spirakis, 2006).
-        keys = rand(weights.shape, generator=generator, dtype="float64", device=input.device).clamp(min=1e-300).log() / weights
+        keys = (
+            rand(weights.shape, generator=generator, dtype="float64", device=input.device).clamp(min=1e-300).log()
+            / weights
+        )
         drawn = keys.topk(num_samples, 1).indices
     return drawn[0] if input.dim() == 1 else drawn
-
-

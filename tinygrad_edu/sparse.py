@@ -10,9 +10,11 @@ Array = Any
 
 
 class SparseGrad:
-    """The gradient of ``x[index]`` with respect to ``x``: zero but for ``values`` added at ``index``, for several indices.
+    """The gradient of ``x[index]`` with respect to ``x``: zero but for ``values`` added at ``index``, for several
+    indices.
 
-    Adding two of them joins their parts, so that the cost of T index operations on one array follows what they touch, and is paid
+    Adding two of them joins their parts, so that the cost of T index operations on one array follows what they touch,
+    and is paid
     once, and the gradient of an embedding follows the rows that were looked up, never the table.
 
     Attributes

@@ -36,7 +36,8 @@ class Size(tuple[int, ...]):
 class Tensor(Methods):
     """An array that knows how it was computed.
 
-    Make one with :func:`tinygrad_edu.tensor` and its relatives. With ``requires_grad=True`` every operation on it is recorded,
+    Make one with :func:`tinygrad_edu.tensor` and its relatives. With ``requires_grad=True`` every operation on it is
+    recorded,
     and ``backward()`` on a result fills ``.grad`` of the tensors that it was made from.
 
     Examples
@@ -48,7 +49,8 @@ class Tensor(Methods):
     tensor([2., 4., 6.])
     """
 
-    # _data: raw array.  _node: the node that made it (a Leaf when the user asked for a gradient, None without gradient).
+    # _data: raw array.  _node: the node that made it (a Leaf when the user asked for a gradient, None without
+    # gradient).
     # _grad: gradient.  _view: for a view (base, base's node then, steps to make it again, recorded), else None.
     __slots__ = ("__weakref__", "_data", "_grad", "_node", "_view")
     __array_ufunc__ = None  # NumPy leaves mixed arithmetic to the operators of Tensor
@@ -177,7 +179,9 @@ class Tensor(Methods):
         if value:
             if self._node is None:
                 if not self.is_floating_point():
-                    raise RuntimeError(f"requires_grad: only floating-point tensors can have a gradient, this is {self.dtype}")
+                    raise RuntimeError(
+                        f"requires_grad: only floating-point tensors can have a gradient, this is {self.dtype}"
+                    )
                 self._node = Leaf(self)
         elif self._node is not None:
             if self._node.kind != LEAF:
@@ -201,14 +205,14 @@ class Tensor(Methods):
         node = self._current()._node
         if node is None or node.kind == LEAF:
             return None
-        return node.edges[0] if node.kind == OUTPUT else node  # type: ignore[no-any-return]
+        return node.edges[0] if node.kind == OUTPUT else node
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient that backward passes have added up, or None."""
         if type(self._grad) is SparseGrad:
             self._grad = Tensor._wrap(self._grad.dense())
-        return self._grad  # type: ignore[no-any-return]
+        return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -307,7 +311,9 @@ class Tensor(Methods):
     def item(self) -> Any:
         """The value of a tensor with one element as a Python number."""
         if self.numel() != 1:
-            raise RuntimeError(f"item: only a tensor with one element is a number, this one has shape {tuple(self.shape)}")
+            raise RuntimeError(
+                f"item: only a tensor with one element is a number, this one has shape {tuple(self.shape)}"
+            )
         return backends.of(self._data).to_host(self._data).reshape(()).item()
 
     def tolist(self) -> Any:
@@ -336,7 +342,11 @@ class Tensor(Methods):
         return tensor_repr(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self._data.shape else (object.__format__(self, spec) if spec else repr(self))
+        return (
+            format(self.item(), spec)
+            if not self._data.shape
+            else (object.__format__(self, spec) if spec else repr(self))
+        )
 
     def __hash__(self) -> int:
         return id(self)

@@ -49,7 +49,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     x = to_float(input if dtype is None else input.to(dtype))
-    return run1(Softmax, x, axis_of(dim, len(x.shape)))  # type: ignore[no-any-return]
+    return run1(Softmax, x, axis_of(dim, len(x.shape)))
 
 
 class LogSoftmax(Op):
@@ -77,7 +77,7 @@ class LogSoftmax(Op):
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """ln softmax(x) along ``dim``, computed without overflow: x - logsumexp(x)."""
     x = to_float(input if dtype is None else input.to(dtype))
-    return run1(LogSoftmax, x, axis_of(dim, len(x.shape)))  # type: ignore[no-any-return]
+    return run1(LogSoftmax, x, axis_of(dim, len(x.shape)))
 
 
 class Dropout(Op):
@@ -113,7 +113,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     ns = xp(raw)
     keep = ns.astype(raw_uniform(input, tuple(raw.shape)) >= p, raw.dtype)
     out = run(Dropout(), (input, keep * (1 / (1 - p)) if p < 1 else keep * 0))
-    return input._rebind(out) if inplace else out  # type: ignore[no-any-return]
+    return input._rebind(out) if inplace else out
 
 
 class CrossEntropy(Fused):
@@ -226,7 +226,7 @@ def cross_entropy(
         weights = None if keep is None else keep.to(x.dtype)
         counted = rows if keep is None else int(sum_(keep))
         scale = 1.0 if reduction == "sum" else (1.0 / counted if counted else float("nan"))
-        return run(CrossEntropy(), (to_float(x), labels, weights, scale))  # type: ignore[no-any-return]
+        return run(CrossEntropy(), (to_float(x), labels, weights, scale))
     losses, factors = _weighted_losses(log_softmax(x, 1), labels, keep, weight, label_smoothing)
     if reduction == "none":
         return reshape(losses, tuple(target.shape))
@@ -325,5 +325,3 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         )
     losses = ew.square(input - target)
     return losses if reduction == "none" else (mean(losses) if reduction == "mean" else sum_(losses))
-
-

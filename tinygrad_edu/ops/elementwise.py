@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tinygrad_edu import function
 from tinygrad_edu.dtypes import from_raw
@@ -12,7 +12,7 @@ from tinygrad_edu.ops._types import fit, same_type, to_float, xp
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-    Operand = Tensor | float
+Operand: TypeAlias = "Tensor | float"
 
 
 class Binary(Op):
@@ -36,7 +36,11 @@ class Binary(Op):
 
 def _number(x: Any, y: Any) -> bool:
     """Whether this is a floating-point tensor with a Python number, the common case that needs no conversion."""
-    return (type(y) is float or type(y) is int) and isinstance(x, function.Tensor) and from_raw(x._data.dtype).category == 2
+    return (
+        (type(y) is float or type(y) is int)
+        and isinstance(x, function.Tensor)
+        and from_raw(x._data.dtype).category == 2
+    )
 
 
 class Add(Binary):
@@ -76,13 +80,13 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     if alpha != 1:
         other = mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
     if _number(input, other):
-        return run1(Shift, input, other)  # type: ignore[no-any-return]
+        return run1(Shift, input, other)
     if _number(other, input):
-        return run1(Shift, other, input)  # type: ignore[no-any-return]
+        return run1(Shift, other, input)
     x, y = same_type(input, other)
     if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
-        return run2(Add, x, y)  # type: ignore[no-any-return]
-    return _mixed(Shift, x, y, x_plus_y)  # type: ignore[no-any-return]
+        return run2(Add, x, y)
+    return _mixed(Shift, x, y, x_plus_y)
 
 
 def _mixed(cls: type[Op], x: Any, y: Any, raw: Any) -> Any:
@@ -137,15 +141,15 @@ def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     if alpha != 1:
         other = mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
     if _number(input, other):
-        return run1(ShiftDown, input, other)  # type: ignore[no-any-return]
+        return run1(ShiftDown, input, other)
     if _number(other, input):
-        return run1(ShiftNegative, other, input)  # type: ignore[no-any-return]
+        return run1(ShiftNegative, other, input)
     x, y = same_type(input, other)
     if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
-        return run2(Sub, x, y)  # type: ignore[no-any-return]
+        return run2(Sub, x, y)
     if isinstance(x, function.Tensor):
-        return run(ShiftDown(), (x, y))  # type: ignore[no-any-return]
-    return run(ShiftNegative(), (y, x))  # type: ignore[no-any-return]
+        return run(ShiftDown(), (x, y))
+    return run(ShiftNegative(), (y, x))
 
 
 def rsub(input: Operand, other: Operand) -> Tensor:
@@ -188,13 +192,13 @@ def mul(input: Operand, other: Operand) -> Tensor:
     d(xy) = y dx + x dy.
     """
     if _number(input, other):
-        return run1(Scale, input, other)  # type: ignore[no-any-return]
+        return run1(Scale, input, other)
     if _number(other, input):
-        return run1(Scale, other, input)  # type: ignore[no-any-return]
+        return run1(Scale, other, input)
     x, y = same_type(input, other)
     if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
-        return run2(Mul, x, y)  # type: ignore[no-any-return]
-    return _mixed(Scale, x, y, x_times_y)  # type: ignore[no-any-return]
+        return run2(Mul, x, y)
+    return _mixed(Scale, x, y, x_times_y)
 
 
 def x_plus_y(x: Any, y: Any) -> Any:
@@ -237,7 +241,7 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
     # Array libraries raise on a Python 0 of integer type; 1 / 0 is inf here.
     x = float(x) if type(x) is int else x
     y = float(y) if type(y) is int else y
-    return run(Div(), (x, y))  # type: ignore[no-any-return]
+    return run(Div(), (x, y))
 
 
 def _rounded_div(input: Operand, other: Operand, rounding_mode: str) -> Tensor:
@@ -302,7 +306,7 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
         raise ValueError(f"pow: integers cannot be raised to the negative power {y}; convert to floating point first")
     if not isinstance(x, function.Tensor) and isinstance(x, int) and isinstance(y, function.Tensor):
         x = float(x) if y.is_floating_point() else x
-    return run(Pow(), (x, y))  # type: ignore[no-any-return]
+    return run(Pow(), (x, y))
 
 
 def rpow(input: Operand, other: Operand) -> Tensor:
@@ -348,12 +352,12 @@ def _as(x: Any, like: Any) -> Any:
 
 def maximum(input: Operand, other: Operand) -> Tensor:
     """The larger of two, element by element; at ties each side gets half the gradient."""
-    return run(Maximum(), same_type(input, other))  # type: ignore[no-any-return]
+    return run(Maximum(), same_type(input, other))
 
 
 def minimum(input: Operand, other: Operand) -> Tensor:
     """The smaller of two, element by element; at ties each side gets half the gradient."""
-    return run(Minimum(), same_type(input, other))  # type: ignore[no-any-return]
+    return run(Minimum(), same_type(input, other))
 
 
 class Where(Op):
@@ -391,7 +395,7 @@ def where(condition: Any, input: Operand, other: Operand) -> Tensor:
     if isinstance(condition, function.Tensor) and not _tensors(input, other):
         input = condition.new_tensor(input)
     x, y = same_type(input, other)
-    return run(Where(), (condition, x, y))  # type: ignore[no-any-return]
+    return run(Where(), (condition, x, y))
 
 
 def _tensors(*values: Any) -> bool:
@@ -414,7 +418,7 @@ class Neg(Op):
 
 def neg(input: Tensor) -> Tensor:
     """The negative."""
-    return run1(Neg, input)  # type: ignore[no-any-return]
+    return run1(Neg, input)
 
 
 class Square(Op):
@@ -432,7 +436,7 @@ class Square(Op):
 
 def square(input: Tensor) -> Tensor:
     """The square, x²."""
-    return run1(Square, input)  # type: ignore[no-any-return]
+    return run1(Square, input)
 
 
 class Exp(Op):
@@ -451,7 +455,7 @@ class Exp(Op):
 
 def exp(input: Tensor) -> Tensor:
     """The exponential, eˣ."""
-    return run1(Exp, to_float(input))  # type: ignore[no-any-return]
+    return run1(Exp, to_float(input))
 
 
 class Expm1(Op):
@@ -470,7 +474,7 @@ class Expm1(Op):
 
 def expm1(input: Tensor) -> Tensor:
     """eˣ - 1, exact near 0."""
-    return run1(Expm1, to_float(input))  # type: ignore[no-any-return]
+    return run1(Expm1, to_float(input))
 
 
 class Log(Op):
@@ -488,7 +492,7 @@ class Log(Op):
 
 def log(input: Tensor) -> Tensor:
     """The natural logarithm."""
-    return run1(Log, to_float(input))  # type: ignore[no-any-return]
+    return run1(Log, to_float(input))
 
 
 class Log1p(Op):
@@ -506,7 +510,7 @@ class Log1p(Op):
 
 def log1p(input: Tensor) -> Tensor:
     """ln(1 + x), exact near 0."""
-    return run1(Log1p, to_float(input))  # type: ignore[no-any-return]
+    return run1(Log1p, to_float(input))
 
 
 class Sqrt(Op):
@@ -525,7 +529,7 @@ class Sqrt(Op):
 
 def sqrt(input: Tensor) -> Tensor:
     """The square root."""
-    return run1(Sqrt, to_float(input))  # type: ignore[no-any-return]
+    return run1(Sqrt, to_float(input))
 
 
 def rsqrt(input: Tensor) -> Tensor:
@@ -553,7 +557,7 @@ class Sin(Op):
 
 def sin(input: Tensor) -> Tensor:
     """The sine of an angle in radians."""
-    return run1(Sin, to_float(input))  # type: ignore[no-any-return]
+    return run1(Sin, to_float(input))
 
 
 class Cos(Op):
@@ -571,7 +575,7 @@ class Cos(Op):
 
 def cos(input: Tensor) -> Tensor:
     """The cosine of an angle in radians."""
-    return run1(Cos, to_float(input))  # type: ignore[no-any-return]
+    return run1(Cos, to_float(input))
 
 
 class Tanh(Op):
@@ -590,7 +594,7 @@ class Tanh(Op):
 
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent; d tanh x = (1 - tanh² x) dx."""
-    return run1(Tanh, to_float(input))  # type: ignore[no-any-return]
+    return run1(Tanh, to_float(input))
 
 
 class Sigmoid(Op):
@@ -609,7 +613,7 @@ class Sigmoid(Op):
 
 def sigmoid(input: Tensor) -> Tensor:
     """The logistic function 1 / (1 + e⁻ˣ); dσ = σ (1 - σ) dx."""
-    return run1(Sigmoid, to_float(input))  # type: ignore[no-any-return]
+    return run1(Sigmoid, to_float(input))
 
 
 class Relu(Op):
@@ -628,7 +632,7 @@ class Relu(Op):
 
 def relu(input: Tensor) -> Tensor:
     """max(0, x); the derivative at 0 is taken as 0."""
-    return run1(Relu, input)  # type: ignore[no-any-return]
+    return run1(Relu, input)
 
 
 class Abs(Op):
@@ -646,7 +650,7 @@ class Abs(Op):
 
 def abs(input: Tensor) -> Tensor:
     """The absolute value; the derivative at 0 is taken as 0."""
-    return run1(Abs, input)  # type: ignore[no-any-return]
+    return run1(Abs, input)
 
 
 class Clamp(Op):
@@ -683,7 +687,7 @@ def clamp(input: Tensor, min: float | None = None, max: float | None = None) -> 
         return input if max is None else minimum(input, max)
     if isinstance(min, float) or isinstance(max, float):
         input = to_float(input)
-    return run(Clamp(), (input, min, max))  # type: ignore[no-any-return]
+    return run(Clamp(), (input, min, max))
 
 
 class Piecewise(Op):
@@ -727,27 +731,27 @@ class Trunc(Piecewise):
 
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1."""
-    return run1(Sign, input)  # type: ignore[no-any-return]
+    return run1(Sign, input)
 
 
 def floor(input: Tensor) -> Tensor:
     """The largest integer not above x."""
-    return run1(Floor, input)  # type: ignore[no-any-return]
+    return run1(Floor, input)
 
 
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer not below x."""
-    return run1(Ceil, input)  # type: ignore[no-any-return]
+    return run1(Ceil, input)
 
 
 def round(input: Tensor) -> Tensor:
     """The nearest integer, halves to the even one."""
-    return run1(Round, input)  # type: ignore[no-any-return]
+    return run1(Round, input)
 
 
 def trunc(input: Tensor) -> Tensor:
     """The integer part."""
-    return run1(Trunc, input)  # type: ignore[no-any-return]
+    return run1(Trunc, input)
 
 
 class FloorDivide(Binary):
@@ -763,7 +767,7 @@ class FloorDivide(Binary):
 
 def floor_divide(input: Operand, other: Operand) -> Tensor:
     """The quotient rounded downwards; its derivative is zero."""
-    return run(FloorDivide(), same_type(input, other))  # type: ignore[no-any-return]
+    return run(FloorDivide(), same_type(input, other))
 
 
 class Remainder(Binary):
@@ -781,7 +785,7 @@ class Remainder(Binary):
 
 def remainder(input: Operand, other: Operand) -> Tensor:
     """What is left of input after subtracting whole others; it has the sign of ``other``."""
-    return run(Remainder(), same_type(input, other))  # type: ignore[no-any-return]
+    return run(Remainder(), same_type(input, other))
 
 
 # Types and memory ----------------------------------------------------------------------------------------------------
@@ -821,7 +825,7 @@ class Clone(Op):
 
 def clone(input: Tensor) -> Tensor:
     """A copy with memory of its own, through which the gradient passes."""
-    return run1(Clone, input)  # type: ignore[no-any-return]
+    return run1(Clone, input)
 
 
 # Comparisons and logic: no gradient -----------------------------------------------------------------------------------
@@ -851,32 +855,32 @@ def _compare(name: str, x: Any, y: Any) -> Any:
 
 def eq(input: Operand, other: Operand) -> Tensor:
     """Whether elements are equal."""
-    return _compare("equal", input, other)  # type: ignore[no-any-return]
+    return _compare("equal", input, other)
 
 
 def ne(input: Operand, other: Operand) -> Tensor:
     """Whether elements differ."""
-    return _compare("not_equal", input, other)  # type: ignore[no-any-return]
+    return _compare("not_equal", input, other)
 
 
 def lt(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are smaller."""
-    return _compare("less", input, other)  # type: ignore[no-any-return]
+    return _compare("less", input, other)
 
 
 def le(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are smaller or equal."""
-    return _compare("less_equal", input, other)  # type: ignore[no-any-return]
+    return _compare("less_equal", input, other)
 
 
 def gt(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are larger."""
-    return _compare("greater", input, other)  # type: ignore[no-any-return]
+    return _compare("greater", input, other)
 
 
 def ge(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are larger or equal."""
-    return _compare("greater_equal", input, other)  # type: ignore[no-any-return]
+    return _compare("greater_equal", input, other)
 
 
 class Test(Op):
@@ -889,17 +893,17 @@ class Test(Op):
 
 def isnan(input: Tensor) -> Tensor:
     """Whether elements are not a number."""
-    return run(Test(), (input, "isnan"))  # type: ignore[no-any-return]
+    return run(Test(), (input, "isnan"))
 
 
 def isinf(input: Tensor) -> Tensor:
     """Whether elements are infinite."""
-    return run(Test(), (input, "isinf"))  # type: ignore[no-any-return]
+    return run(Test(), (input, "isinf"))
 
 
 def isfinite(input: Tensor) -> Tensor:
     """Whether elements are neither infinite nor NaN."""
-    return run(Test(), (input, "isfinite"))  # type: ignore[no-any-return]
+    return run(Test(), (input, "isfinite"))
 
 
 def _boolean(x: Any) -> Any:
@@ -913,34 +917,34 @@ def logical_not(input: Tensor) -> Tensor:
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether both elements are non-zero."""
-    return _compare("logical_and", _boolean(input), _boolean(other))  # type: ignore[no-any-return]
+    return _compare("logical_and", _boolean(input), _boolean(other))
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Whether one of the elements is non-zero."""
-    return _compare("logical_or", _boolean(input), _boolean(other))  # type: ignore[no-any-return]
+    return _compare("logical_or", _boolean(input), _boolean(other))
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """Whether exactly one of the elements is non-zero."""
-    return _compare("logical_xor", _boolean(input), _boolean(other))  # type: ignore[no-any-return]
+    return _compare("logical_xor", _boolean(input), _boolean(other))
 
 
 def bitwise_not(input: Tensor) -> Tensor:
     """Invert bits; for booleans, logical not."""
-    return run(Test(), (input, "bitwise_invert"))  # type: ignore[no-any-return]
+    return run(Test(), (input, "bitwise_invert"))
 
 
 def bitwise_and(input: Operand, other: Operand) -> Tensor:
     """Bits set in both; for booleans, logical and."""
-    return _compare("bitwise_and", input, other)  # type: ignore[no-any-return]
+    return _compare("bitwise_and", input, other)
 
 
 def bitwise_or(input: Operand, other: Operand) -> Tensor:
     """Bits set in either; for booleans, logical or."""
-    return _compare("bitwise_or", input, other)  # type: ignore[no-any-return]
+    return _compare("bitwise_or", input, other)
 
 
 def bitwise_xor(input: Operand, other: Operand) -> Tensor:
     """Bits set in exactly one; for booleans, logical exclusive or."""
-    return _compare("bitwise_xor", input, other)  # type: ignore[no-any-return]
+    return _compare("bitwise_xor", input, other)

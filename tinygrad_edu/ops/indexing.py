@@ -56,7 +56,7 @@ class Put(Op):
 
 def put(values: Tensor, index: Any, shape: tuple[int, ...]) -> Tensor:
     """Zeros of ``shape`` with ``values`` added at ``index``."""
-    return run(Put(), (values, index, shape))  # type: ignore[no-any-return]
+    return run(Put(), (values, index, shape))
 
 
 def raw_index(index: Any) -> tuple[Any, bool]:
@@ -92,7 +92,9 @@ def raw_index(index: Any) -> tuple[Any, bool]:
         return index.__index__(), True
     if hasattr(index, "dtype"):
         return index, False
-    raise IndexError(f"an index is made of integers, slices, None, ... and integer or boolean tensors, got {index!r:.60}")
+    raise IndexError(
+        f"an index is made of integers, slices, None, ... and integer or boolean tensors, got {index!r:.60}"
+    )
 
 
 def _as_array(x: Any, index: Any) -> Any:
@@ -115,9 +117,9 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """
     raw, basic = raw_index(index)
     if basic:
-        return run(Slice(), (input, raw))  # type: ignore[no-any-return]
+        return run(Slice(), (input, raw))
     data = getattr(input, "_data", input)
-    return run(GetItem(), (input, _as_array(data, raw)))  # type: ignore[no-any-return]
+    return run(GetItem(), (input, _as_array(data, raw)))
 
 
 class SetItem(Op):
@@ -155,7 +157,7 @@ class Overwrite(Op):
 
 def overwrite(input: Tensor, index: Any) -> Tensor:
     """A copy of ``input`` with zeros at ``index``."""
-    return run(Overwrite(), (input, index))  # type: ignore[no-any-return]
+    return run(Overwrite(), (input, index))
 
 
 class Embedding(Op):
@@ -206,7 +208,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     low, high = xp(rows).bounds(rows)
     if low < 0 or high >= v:
         raise IndexError(f"embedding: index {low if low < 0 else high} is out of range for a table of {v} rows")
-    return run(Embedding(), (weight, input, padding_idx))  # type: ignore[no-any-return]
+    return run(Embedding(), (weight, input, padding_idx))
 
 
 class Gather(Op):
@@ -245,7 +247,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     axis = axis_of(dim, len(input.shape))
     have, want = tuple(input.shape), tuple(index.shape)
-    if len(have) != len(want) or builtins.any(w > h for i, (h, w) in enumerate(zip(have, want, strict=True)) if i != axis):
+    if len(have) != len(want) or builtins.any(
+        w > h for i, (h, w) in enumerate(zip(have, want, strict=True)) if i != axis
+    ):
         raise ValueError(f"gather: index of shape {want} does not fit an input of shape {have} along dim {dim}")
     if not have:
         return input * 1
@@ -256,7 +260,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             raise IndexError(
                 f"gather: index {low if low < 0 else high} is out of range for dimension {axis}, which has size {have[axis]}"
             )
-    return run(Gather(), (input, axis, index))  # type: ignore[no-any-return]
+    return run(Gather(), (input, axis, index))
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -294,7 +298,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     low, high = xp(input._data).bounds(input._data) if input.numel() else (0, -1)
     if low < 0 or (num_classes != -1 and high >= num_classes):
         raise IndexError(f"one_hot: class {low if low < 0 else high} is out of range for {num_classes} classes")
-    return run(OneHot(), (input, high + 1 if num_classes == -1 else num_classes))  # type: ignore[no-any-return]
+    return run(OneHot(), (input, high + 1 if num_classes == -1 else num_classes))
 
 
 class Nonzero(Op):
@@ -310,7 +314,7 @@ class Nonzero(Op):
 
 def nonzero(input: Tensor) -> Tensor:
     """The indices of non-zero elements, (number found, dimensions)."""
-    return run(Nonzero(), (input,))  # type: ignore[no-any-return]
+    return run(Nonzero(), (input,))
 
 
 class ArgSort(Op):
@@ -326,7 +330,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
     """The order that sorts along ``dim``, stable."""
     if not input.shape:
         return input.new_zeros((), dtype=int)
-    return run(ArgSort(), (input, axis_of(dim, len(input.shape)), descending))  # type: ignore[no-any-return]
+    return run(ArgSort(), (input, axis_of(dim, len(input.shape)), descending))
 
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Any:
@@ -349,5 +353,3 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         return ValuesAndIndices(input * 1, input.new_zeros((), dtype=int))
     order = narrow(argsort(input, dim, largest), dim, 0, k)
     return ValuesAndIndices(gather(input, dim, order), order)
-
-

@@ -48,7 +48,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     x, y = same_type(input, other)
     if not isinstance(x, function.Tensor) and not isinstance(y, function.Tensor):
-        return x @ y  # type: ignore[no-any-return]
+        return x @ y
     for side in (x, y):
         if not isinstance(side, function.Tensor) or not side.shape:
             raise ValueError(
@@ -56,9 +56,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             )
     sx, sy = tuple(x.shape), tuple(y.shape)
     if sx[-1] != sy[-2 if len(sy) > 1 else 0]:
-        raise ValueError(f"matmul: shapes {sx} and {sy} do not fit: the inner sizes are {sx[-1]} and {sy[-2 if len(sy) > 1 else 0]}")
+        raise ValueError(
+            f"matmul: shapes {sx} and {sy} do not fit: the inner sizes are {sx[-1]} and {sy[-2 if len(sy) > 1 else 0]}"
+        )
     if len(sx) > 1 and len(sy) > 1:
-        return run2(Matmul, x, y)  # type: ignore[no-any-return]
+        return run2(Matmul, x, y)
     if len(sx) == 1:
         x = reshape(x, (1, sx[0]))
     if len(sy) == 1:
@@ -180,8 +182,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ValueError(f"linear: the bias has shape {tuple(bias.shape)}, expected ({weight.shape[0]},)")
     if input._data.dtype != weight._data.dtype:
-        raise TypeError(f"linear: the input is {input.dtype} and the weight {weight.dtype}; convert one with .to(dtype)")
-    return run(Linear(), (input, weight, bias))  # type: ignore[no-any-return]
+        raise TypeError(
+            f"linear: the input is {input.dtype} and the weight {weight.dtype}; convert one with .to(dtype)"
+        )
+    return run(Linear(), (input, weight, bias))
 
 
 def _vector_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

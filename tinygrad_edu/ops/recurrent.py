@@ -1,9 +1,12 @@
 """Recurrent layers over whole sequences: one layer, one direction.
 
-Each is fused over all time steps: one product for the inputs of all steps, then one product and a few in-place operations a step, and a
-hand-derived backward that does the same in reverse. The ``reference`` under each is the recurrence as books write it, step by step.
+Each is fused over all time steps: one product for the inputs of all steps, then one product and a few in-place
+operations a step, and a
+hand-derived backward that does the same in reverse. The ``reference`` under each is the recurrence as books write it,
+step by step.
 
-Shapes: x (T, N, I), h and c (N, H), w_ih (G·H, I), w_hh (G·H, H), biases (G·H,), with G gates: 1 in a plain RNN, 3 in a GRU, 4 in an LSTM.
+Shapes: x (T, N, I), h and c (N, H), w_ih (G·H, I), w_hh (G·H, H), biases (G·H,), with G gates: 1 in a plain RNN, 3 in
+a GRU, 4 in an LSTM.
 """
 
 from __future__ import annotations
@@ -150,14 +153,14 @@ def rnn_tanh(
     x: Tensor, h0: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """A plain recurrent layer with tanh: all hidden states (T, N, H), and the last (N, H)."""
-    return _recur(Tanh, 1, x, (h0,), (w_ih, w_hh, b_ih, b_hh))  # type: ignore[no-any-return]
+    return _recur(Tanh, 1, x, (h0,), (w_ih, w_hh, b_ih, b_hh))
 
 
 def rnn_relu(
     x: Tensor, h0: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """A plain recurrent layer with relu: all hidden states (T, N, H), and the last (N, H)."""
-    return _recur(Relu, 1, x, (h0,), (w_ih, w_hh, b_ih, b_hh))  # type: ignore[no-any-return]
+    return _recur(Relu, 1, x, (h0,), (w_ih, w_hh, b_ih, b_hh))
 
 
 def lstm(
@@ -171,9 +174,10 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A long short-term memory layer: all hidden states (T, N, H), the last (N, H), and the last cell state (N, H).
 
-    Gates stand in the order i, f, g, o. Source: Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000).
+    Gates stand in the order i, f, g, o. Source: Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al.
+    (2000).
     """
-    return _recur(LSTM, 4, x, (h0, c0), (w_ih, w_hh, b_ih, b_hh))  # type: ignore[no-any-return]
+    return _recur(LSTM, 4, x, (h0, c0), (w_ih, w_hh, b_ih, b_hh))
 
 
 def gru(
@@ -183,4 +187,4 @@ def gru(
 
     Gates stand in the order r, z, n. Source: Cho et al. (2014), with the reset gate after the product, as in cuDNN.
     """
-    return _recur(GRU, 3, x, (h0,), (w_ih, w_hh, b_ih, b_hh))  # type: ignore[no-any-return]
+    return _recur(GRU, 3, x, (h0,), (w_ih, w_hh, b_ih, b_hh))

@@ -9,8 +9,8 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import from_raw
 from tinygrad_edu.function import CONSTANT, Op, run, run1
 from tinygrad_edu.ops._types import axes_of, axis_of, count, to_float, xp
-from tinygrad_edu.ops.elementwise import abs, exp, maximum, sqrt, square, where
 from tinygrad_edu.ops.elementwise import _as as as_type_of
+from tinygrad_edu.ops.elementwise import abs, exp, maximum, sqrt, square, where
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -75,7 +75,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     """
     if dtype is not None:
         input = input.to(dtype)
-    return run1(Sum, input, axes_of(dim, len(input.shape)), keepdim)  # type: ignore[no-any-return]
+    return run1(Sum, input, axes_of(dim, len(input.shape)), keepdim)
 
 
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -86,10 +86,12 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
         raise TypeError(f"mean: the mean of {input.dtype} is not of that type; convert first, as in x.float().mean()")
     axes = axes_of(dim, len(input.shape))
     n = count([input.shape[a] for a in axes])
-    return run(Sum(), (input, axes, keepdim)) / n if n else run(Sum(), (input, axes, keepdim)) * float("nan")  # type: ignore[no-any-return]
+    return run(Sum(), (input, axes, keepdim)) / n if n else run(Sum(), (input, axes, keepdim)) * float("nan")
 
 
-def var(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True) -> Tensor:
+def var(
+    input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True
+) -> Tensor:
     """The variance Σ(x - mean)² / (n - correction)."""
     axes = axes_of(dim, len(input.shape))
     n = count([input.shape[a] for a in axes])
@@ -99,7 +101,9 @@ def var(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool
     return total / divisor if divisor > 0 else total * float("nan" if n < 2 else "inf")
 
 
-def std(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True) -> Tensor:
+def std(
+    input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True
+) -> Tensor:
     """The standard deviation, the root of :func:`var`."""
     return sqrt(var(input, dim, correction=correction, keepdim=keepdim, unbiased=unbiased))
 
@@ -137,7 +141,7 @@ def cumprod(input: Tensor, dim: int) -> Tensor:
 
     if input.shape[axis_of(dim, len(input.shape))] == 0:
         return input * 1
-    running = []
+    running: list[Tensor] = []
     for x in unbind(input, dim):
         running.append(x if not running else running[-1] * x)
     return stack(running, dim)
@@ -148,8 +152,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
     from tinygrad_edu.ops.shape import reshape
 
     if dim is None:
-        return run(Prod(), (reshape(input, (-1,)), 0, False))  # type: ignore[no-any-return]
-    return run(Prod(), (input, axis_of(dim, len(input.shape)) if input.shape else None, keepdim))  # type: ignore[no-any-return]
+        return run(Prod(), (reshape(input, (-1,)), 0, False))
+    return run(Prod(), (input, axis_of(dim, len(input.shape)) if input.shape else None, keepdim))
 
 
 class Cumsum(Op):
@@ -173,7 +177,7 @@ class Cumsum(Op):
 
 def cumsum(input: Tensor, dim: int) -> Tensor:
     """The running sum along ``dim``."""
-    return run(Cumsum(), (input, axis_of(dim, len(input.shape))))  # type: ignore[no-any-return]
+    return run(Cumsum(), (input, axis_of(dim, len(input.shape))))
 
 
 class Extreme(Op):
@@ -197,9 +201,9 @@ class Extreme(Op):
 
 def _extreme(name: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     axes = axes_of(dim, len(x.shape))
-    if count(x.shape) == 0 and (not axes or any(x.shape[a] == 0 for a in axes)):
+    if count(x.shape) == 0 and (not axes or 0 in [x.shape[a] for a in axes]):
         raise ValueError(f"{name}: there is no extreme of nothing (shape {tuple(x.shape)}, dim {dim})")
-    return run(Extreme(), (x, axes, keepdim, name))  # type: ignore[no-any-return]
+    return run(Extreme(), (x, axes, keepdim, name))
 
 
 def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -238,7 +242,9 @@ def _with_indices(name: str, x: Tensor, dim: int, keepdim: bool) -> ValuesAndInd
     axis = axis_of(dim, len(x.shape))
     where_ = argmax(x, axis, True) if name == "argmax" else argmin(x, axis, True)
     values = gather(x, axis, where_)
-    return ValuesAndIndices(values, where_) if keepdim else ValuesAndIndices(squeeze(values, axis), squeeze(where_, axis))
+    return (
+        ValuesAndIndices(values, where_) if keepdim else ValuesAndIndices(squeeze(values, axis), squeeze(where_, axis))
+    )
 
 
 class Where_(Op):
@@ -261,13 +267,13 @@ class Where_(Op):
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The (first) place of the largest element: in the flattened tensor, or along ``dim``."""
     axis = None if dim is None else axis_of(dim, len(input.shape))
-    return run(Where_(), (input, axis, keepdim, "argmax"))  # type: ignore[no-any-return]
+    return run(Where_(), (input, axis, keepdim, "argmax"))
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The (first) place of the smallest element: in the flattened tensor, or along ``dim``."""
     axis = None if dim is None else axis_of(dim, len(input.shape))
-    return run(Where_(), (input, axis, keepdim, "argmin"))  # type: ignore[no-any-return]
+    return run(Where_(), (input, axis, keepdim, "argmin"))
 
 
 class Truth(Op):
@@ -280,12 +286,12 @@ class Truth(Op):
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether one element is non-zero."""
-    return run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, "any"))  # type: ignore[no-any-return]
+    return run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, "any"))
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element is non-zero."""
-    return run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, "all"))  # type: ignore[no-any-return]
+    return run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, "all"))
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
@@ -301,14 +307,15 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
 
 def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The vector norm (Σ|x|ᵖ)^(1/p) over all elements or ``dim``; p may be inf, -inf, 0, 1, 2 ("fro") or another number.
+    """The vector norm (Σ|x|ᵖ)^(1/p) over all elements or ``dim``; p may be inf, -inf, 0, 1, 2 ("fro") or another
+    number.
 
     The gradient of the 2-norm at 0 is taken as 0.
     """
     x = to_float(input)
     axes = axes_of(dim, len(x.shape))
     if p == "fro" or p == 2:
-        return run(Norm2(), (x, axes, keepdim))  # type: ignore[no-any-return]
+        return run(Norm2(), (x, axes, keepdim))
     if p == float("inf"):
         return amax(abs(x), axes, keepdim)
     if p == float("-inf"):
@@ -352,5 +359,3 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether :func:`isclose` holds everywhere."""
     return bool(all(isclose(input, other, rtol, atol, equal_nan)))
-
-

@@ -28,7 +28,7 @@ class Alias(Op):
 
 def alias(input: Tensor) -> Tensor:
     """Another tensor on the same memory, through which the gradient passes."""
-    return run(Alias(), (input,))  # type: ignore[no-any-return]
+    return run(Alias(), (input,))
 
 
 class Reshape(Op):
@@ -59,7 +59,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         raise ValueError(f"reshape: {n} elements of shape {tuple(input.shape)} do not fit into shape {sizes}")
     if -1 in sizes:
         sizes = tuple(n // known if s == -1 else s for s in sizes)
-    return run(Reshape(), (input, sizes))  # type: ignore[no-any-return]
+    return run(Reshape(), (input, sizes))
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
@@ -113,7 +113,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = tuple(axis_of(d, ndim) for d in sizes_of(dims))
     if sorted(order) != list(range(ndim)):
         raise ValueError(f"permute: {dims} is no reordering of {ndim} dimensions")
-    return run(Permute(), (input, order))  # type: ignore[no-any-return]
+    return run(Permute(), (input, order))
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -123,7 +123,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     a, b = axis_of(dim0, ndim), axis_of(dim1, ndim)
     if ndim:
         order[a], order[b] = order[b], order[a]
-    return run(Permute(), (input, tuple(order)))  # type: ignore[no-any-return]
+    return run(Permute(), (input, tuple(order)))
 
 
 def t(input: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     target = tuple(have[i - lead] if s == -1 and i >= lead else s for i, s in enumerate(wanted))
     if lead < 0 or any(n not in (1, target[lead + i]) for i, n in enumerate(have)) or min(target, default=0) < 0:
         raise ValueError(f"expand: shape {have} cannot be expanded to {wanted}; only dimensions of size 1 repeat")
-    return run(Expand(), (input, target))  # type: ignore[no-any-return]
+    return run(Expand(), (input, target))
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
@@ -236,10 +236,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ValueError("cat: tensors without dimensions cannot be joined; use stack")
     first = tuple(parts[0].shape)
     for i, p in enumerate(parts):
-        if len(p.shape) != len(first) or any(a != b for j, (a, b) in enumerate(zip(first, p.shape, strict=True)) if j != axis):
-            raise ValueError(f"cat: tensor {i} has shape {tuple(p.shape)}, the first {first}; only dim {axis} may differ")
+        if len(p.shape) != len(first) or any(
+            a != b for j, (a, b) in enumerate(zip(first, p.shape, strict=True)) if j != axis
+        ):
+            raise ValueError(
+                f"cat: tensor {i} has shape {tuple(p.shape)}, the first {first}; only dim {axis} may differ"
+            )
     parts = _common_type(parts)
-    return run(Cat(), (axis, *parts))  # type: ignore[no-any-return]
+    return run(Cat(), (axis, *parts))
 
 
 concat = cat
@@ -272,7 +276,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, p in enumerate(parts):
         if tuple(p.shape) != first:
             raise ValueError(f"stack: tensor {i} has shape {tuple(p.shape)}, the first {first}; all must be equal")
-    return run(Stack(), (axis_of(dim, len(first) + 1), *_common_type(parts)))  # type: ignore[no-any-return]
+    return run(Stack(), (axis_of(dim, len(first) + 1), *_common_type(parts)))
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -340,7 +344,7 @@ class Flip(Op):
 
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Reverse the order of elements along dimensions."""
-    return run(Flip(), (input, axes_of(sizes_of(dims), len(input.shape)) if sizes_of(dims) else ()))  # type: ignore[no-any-return]
+    return run(Flip(), (input, axes_of(sizes_of(dims), len(input.shape)) if sizes_of(dims) else ()))
 
 
 def repeat(input: Tensor, *sizes: Any) -> Tensor:
@@ -368,9 +372,9 @@ class Triangle(Op):
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions; zeros above ``diagonal``."""
-    return run(Triangle(), (input, diagonal, False))  # type: ignore[no-any-return]
+    return run(Triangle(), (input, diagonal, False))
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two dimensions; zeros below ``diagonal``."""
-    return run(Triangle(), (input, diagonal, True))  # type: ignore[no-any-return]
+    return run(Triangle(), (input, diagonal, True))

@@ -27,4 +27,4 @@ class ToDevice(Op):
 
 def to_device(input: Tensor, target: device) -> Tensor:
     """Move a tensor to ``target``, by way of the host."""
-    return run(ToDevice(), (input, target))  # type: ignore[no-any-return]
+    return run(ToDevice(), (input, target))

@@ -98,8 +98,10 @@ class Module(Registry):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or with ``set_to_none=False`` fill them with zeros."""
         for param in self.parameters():
-            if param.grad is not None:
-                param.grad = None if set_to_none else param.grad.detach().clone().zero_()
+            if set_to_none:  # without looking at it: reading a row-sparse gradient would fill it in
+                param.grad = None
+            elif param.grad is not None:
+                param.grad = param.grad.detach().clone().zero_()
 
     def _apply(self, fn: Callable[[Tensor], Tensor]) -> Self:
         """Replace every parameter, gradient and buffer `t` by ``fn(t)``.

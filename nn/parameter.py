@@ -33,15 +33,18 @@ class Parameter(Tensor):
     [3.0, 4.0]
     """
 
-    __slots__ = ()
+    # No __slots__: users mark parameters with attributes of their own, such as `param.no_decay = True`.
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         self._init((empty(0) if data is None else data)._data, requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy the value and `requires_grad`; the gradient stays with the original."""
-        twin: Self = super().__deepcopy__(memo)  # type: ignore[assignment]
-        twin.grad = None
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin._init(self.detach().clone()._data, self.requires_grad)
+        for name, value in self.__dict__.items():
+            setattr(twin, name, value)
         return twin
 
 

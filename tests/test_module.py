@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
+from tinygrad_edu.sparse import SparseGrad
 
 
 class Affine(nn.Module):
@@ -242,6 +243,16 @@ def test_freezing_and_zero_grad():
     assert net.fc2.scale.grad is None
 
 
+def test_row_sparse_gradients_are_never_filled_in_on_the_way(monkeypatch):
+    table = nn.Embedding(10, 3)
+    table(tg.tensor([1, 1])).sum().backward()
+    assert type(table.weight._grad) is SparseGrad
+    monkeypatch.setattr(SparseGrad, "dense", lambda self: pytest.fail("the whole table was touched"))
+    copy.deepcopy(table)
+    table.zero_grad()
+    assert table.weight.grad is None
+
+
 # Calling -------------------------------------------------------------------------------------------------------------
 
 
@@ -317,8 +328,9 @@ def test_tied_parameters_stay_tied_through_to_and_deepcopy():
 def test_deepcopy_is_independent_and_leaves_gradients_behind():
     net = Net()
     net(tg.ones(3)).sum().backward()
+    net.fc1.scale.no_decay = True
     twin = copy.deepcopy(net)
-    assert snapshot(twin) == snapshot(net) and twin.fc1.scale.grad is None
+    assert snapshot(twin) == snapshot(net) and twin.fc1.scale.grad is None and twin.fc1.scale.no_decay
     assert isinstance(twin.fc1.scale, nn.Parameter) and "cache" not in twin.fc1.state_dict()
     before = snapshot(net)
     with tg.no_grad():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import glob
 import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from tinygrad_edu.backends import _numpy_blas
 
 # A NumPy call releases the GIL, so two Python threads can share an array; handing over and joining costs some 15 µs,
 # so work
@@ -92,31 +90,15 @@ def split(function: Callable[[slice], Any], length: int, elements: int) -> None:
         _busy.release()
 
 
-def _openblas() -> Any:
-    """The OpenBLAS library that NumPy carries, or None where it uses another one."""
-    folder = os.path.join(os.path.dirname(np.__file__), os.pardir, "numpy.libs")
-    for path in glob.glob(os.path.join(folder, "*openblas*")):
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            continue
-        for prefix in ("scipy_", ""):
-            for suffix in ("64_", "_64", ""):
-                name = f"{prefix}openblas_set_num_threads{suffix}"
-                if hasattr(library, name):
-                    return getattr(library, name)
-    return None
-
-
 def set_num_threads(n: int) -> None:
     """Set the number of threads of matrix products (where NumPy carries OpenBLAS) and of large elementwise work."""
     global _threads
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a positive number of threads, got {n!r}")
     _threads = n
-    setter = _openblas()
+    setter = _numpy_blas.function("openblas_set_num_threads")
     if setter is not None:
-        setter(n)
+        setter[0](n)
 
 
 def get_num_threads() -> int:

@@ -117,6 +117,18 @@ class Backend:
         """Broadcast to ``shape`` for reading only: a view or a copy, whatever is faster."""
         return self.namespace.broadcast_to(x, shape)
 
+    def viewable(self, x: Array) -> Array:
+        """``x`` itself, or the same value in memory that views can share, where ``x`` has none."""
+        return x
+
+    def is_contiguous(self, x: Array) -> bool:
+        """Whether the elements lie in memory in the order of the dimensions, last one fastest."""
+        return True
+
+    def contiguous(self, x: Array) -> Array:
+        """A copy whose elements lie in memory in the order of the dimensions."""
+        return self.namespace.asarray(x, copy=True)
+
     def alias(self, x: Array) -> Array:
         """Another array object on the same values (on the same memory, where arrays are mutable)."""
         return self.namespace.asarray(x, copy=True)

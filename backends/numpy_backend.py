@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from tinygrad_edu.backends import _numpy_kernels, _numpy_threads
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
@@ -78,6 +79,15 @@ class NumpyBackend(Backend):
     def is_view(self, view: Array, of: Array) -> bool:
         return type(view) is np.ndarray and view.base is not None and self.root(view) is self.root(of)
 
+    def viewable(self, x: Array) -> Array:
+        return x if type(x) is np.ndarray else np.array(x)
+
+    def is_contiguous(self, x: Array) -> bool:
+        return type(x) is not np.ndarray or x.flags.c_contiguous
+
+    def contiguous(self, x: Array) -> Array:
+        return np.array(x, order="C")
+
     def alias(self, x: Array) -> Array:
         return x[...] if type(x) is np.ndarray else np.array(x)
 
@@ -108,6 +118,7 @@ class NumpyBackend(Backend):
         return x
 
     def index_add(self, x: Array, index: Any, value: Array) -> Array:
+        x = self.viewable(x)
         if type(index) is np.ndarray and index.dtype.kind in "iu" and x.ndim > 1 and index.size > 1:
             rows, sums = self.sum_rows(index.reshape(-1) % x.shape[0], value.reshape(index.size, *x.shape[1:]))
             x[rows] += sums

@@ -32,14 +32,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tinygrad_edu.nn.functional as F
 from char_lm_options import MODEL_OPTIONS, RUN_OPTIONS, build_parser
 from ngram import held_out_bits
 from text_data import PARTS, Corpus, load_corpus, streams
 from tqdm import tqdm
 
 import tinygrad_edu as tg
+import tinygrad_edu.nn.functional as F
 from tinygrad_edu import nn, optim
+from tinygrad_edu.random import default_generator
 
 State = list[tuple[tg.Tensor, ...]]  # for each layer: (h,), or (h, c) of an LSTM; each of shape (1, N, H)
 
@@ -152,6 +153,7 @@ class Run:
     options: dict[str, Any]  # the values of RUN_OPTIONS
     vocabulary: str
     digest: str  # of the text
+    device: str
     model: CharLM
     optimizer: optim.Optimizer
     step: int = 0
@@ -164,7 +166,7 @@ class Run:
         """Draw fresh parameters from the seed."""
         tg.manual_seed(options["seed"])
         model = CharLM(len(vocabulary), **{name: options[name] for name in MODEL_OPTIONS}).to(device)
-        return cls(options, vocabulary, digest, model, optim.Adam(model.parameters(), lr=options["lr"]))
+        return cls(options, vocabulary, digest, device, model, optim.Adam(model.parameters(), lr=options["lr"]))
 
     @classmethod
     def from_checkpoint(cls, saved: dict[str, Any], device: str) -> Run:
@@ -175,7 +177,7 @@ class Run:
         run.step, run.losses, run.epochs = saved["step"], list(saved["losses"]), list(saved["epochs"])
         if saved["state"] is not None:
             run.state = [tuple(part.to(device) for part in layer) for layer in saved["state"]]
-        tg.set_rng_state(saved["rng"])  # last, because building the model has drawn from it
+        default_generator(device).set_state(saved["rng"])  # last, because building the model has drawn from it
         return run
 
     def save(self, path: Path) -> None:
@@ -190,7 +192,7 @@ class Run:
             "state": None if self.state is None else [list(layer) for layer in self.state],
             "losses": self.losses,
             "epochs": self.epochs,
-            "rng": tg.get_rng_state(),
+            "rng": default_generator(self.device).get_state(),
         }
         tg.save(saved, path)
 

@@ -56,14 +56,21 @@ class _Mode:
             def generate(*args: Any, **kwargs: Any) -> Any:
                 # The mode holds while the generator's own lines run, not between them.
                 iterator = function(*args, **kwargs)
-                sent: Any = None
+                resume: Callable[[], Any] = functools.partial(next, iterator)
                 while True:
                     with self:
                         try:
-                            value = iterator.send(sent)
+                            value = resume()
                         except StopIteration as stop:
                             return stop.value
-                    sent = yield value
+                    try:
+                        resume = functools.partial(iterator.send, (yield value))
+                    except GeneratorExit:
+                        with self:
+                            iterator.close()
+                        raise
+                    except BaseException as error:
+                        resume = functools.partial(iterator.throw, error)
 
             return generate  # type: ignore[return-value]
 
@@ -191,11 +198,19 @@ class set_detect_anomaly(_Mode):
 
     def __init__(self, mode: bool = True, check_nan: bool = True) -> None:
         self.mode, self.check_nan = bool(mode), bool(check_nan)
+        # Effective at once, like set_grad_enabled; ``with`` restores what was before the call.
+        self._initial = [(modes.anomaly, modes.check_nan)]
+        self._set(self.mode, self.check_nan)
 
     def _enter(self) -> tuple[bool, bool]:
-        before = modes.anomaly, modes.check_nan
+        before = self._initial.pop() if self._initial else (modes.anomaly, modes.check_nan)
         self._set(self.mode, self.check_nan)
         return before
+
+    def __call__(self, function: _F) -> _F:
+        if self._initial:
+            self._set(*self._initial.pop())
+        return super().__call__(function)
 
     def _leave(self, before: tuple[bool, bool]) -> None:
         self._set(*before)
@@ -212,6 +227,7 @@ class detect_anomaly(set_detect_anomaly):
 
     def __init__(self, check_nan: bool = True) -> None:
         super().__init__(True, check_nan)
+        self._set(*self._initial.pop())  # only inside of the block
 
 
 def is_grad_enabled() -> bool:

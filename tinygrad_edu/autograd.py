@@ -8,6 +8,7 @@ recursion or sorting, in time linear in the graph (times the logarithm of its wi
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -27,13 +28,14 @@ from tinygrad_edu.function import (
     LEAF,
     RELEASED,
     RESULT,
+    RETAIN,
     USER,
     Function,
     Fused,
     Node,
     Op,
     Output,
-    extra_of,
+    hooks_of,
     output_of,
     writes,
 )
@@ -226,6 +228,8 @@ def _walk(
                 g = slot[1]
             if capture is not None and seq in capture:
                 captured[seq] = slot
+                if path is not None and not any(e is not None and e.seq in path for e in node.edges):
+                    continue  # nothing is asked for below, so what the node kept stays
             if node.kind >= LEAF:
                 if node.kind == LEAF:
                     arrived.append(slot)
@@ -272,6 +276,7 @@ def _walk(
                         and node.fresh
                         and not graph
                         and gx is not g
+                        and not (type(g) is list and any(gx is c for c in g))
                         and type(gx) is not SparseGrad
                         and backends.of(gx).owns(gx),
                     ]
@@ -283,7 +288,7 @@ def _walk(
     if capture is None:
         for node, g, owned in arrived:
             tensor = node.tensor()
-            if tensor is not None:
+            if tensor is not None and tensor._node is not None:
                 accumulate(tensor, g, owned, graph)
     return captured
 
@@ -327,7 +332,11 @@ def _deliver_output(pending: dict[int, _Slot], heap: list[int], output: Output, 
 
 def _run_hooks(slot: _Slot, graph: bool) -> None:
     node, g, _ = slot
-    for hook in list(node.extra.hooks.values()):
+    if type(g) is SparseGrad:
+        g = g.dense()
+    hooks = dict(node.extra.hooks)
+    keep = hooks.pop(RETAIN, None)  # last, so that it sees what the others made of the gradient
+    for hook in [*hooks.values(), keep] if keep is not None else list(hooks.values()):
         given = _own_tensor(g, False, graph) if not isinstance(g, Tensor) else g
         result = hook(given)
         if result is None:
@@ -527,10 +536,10 @@ def accumulate(tensor: Tensor, g: Any, owned: bool, graph: bool) -> None:
     """Add a gradient to ``tensor.grad``."""
     held = tensor._grad
     if held is None:
-        tensor._grad = g if type(g) is SparseGrad else _own_tensor(g, owned, graph)
+        tensor._grad = _own_sparse(g) if type(g) is SparseGrad else _own_tensor(g, owned, graph)
     elif type(held) is SparseGrad:
         total = held + (g._data if graph else g)
-        tensor._grad = total if type(total) is SparseGrad else Tensor._wrap(total)
+        tensor._grad = _own_sparse(total) if type(total) is SparseGrad else Tensor._wrap(total)
     elif graph or held._node is not None:
         tensor._grad = held + (g if graph else Tensor._wrap(g))
     elif type(g) is SparseGrad:
@@ -541,6 +550,11 @@ def accumulate(tensor: Tensor, g: Any, owned: bool, graph: bool) -> None:
         total += g
         held._data = total
         writes.record(total)
+
+
+def _own_sparse(g: SparseGrad) -> SparseGrad | Tensor:
+    """A sparse gradient to keep: sums by row, which share no memory with the index or the cotangent; else dense."""
+    return g if 0 not in g.shape and g.rows() is not None else Tensor._wrap(g.dense())
 
 
 def retain_grad(tensor: Tensor) -> None:
@@ -554,9 +568,16 @@ def retain_grad(tensor: Tensor) -> None:
     def keep(g: Tensor) -> None:
         t = ref()
         if t is not None:
+            g = g.clone() if modes.grad else g
             t._grad = g if t._grad is None else t._grad + g
 
-    add_hook(node, keep)
+    hooks_of(node)[RETAIN] = keep
+
+
+_handle_ids = itertools.count()
+
+
+_hook_ids = itertools.count()
 
 
 class RemovableHandle:
@@ -564,7 +585,7 @@ class RemovableHandle:
 
     def __init__(self, hooks: dict[int, Any]) -> None:
         self.hooks = hooks
-        self.id = max(hooks, default=-1) + 1
+        self.id = next(_handle_ids)
 
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
@@ -579,9 +600,7 @@ class RemovableHandle:
 
 def add_hook(node: Node, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     """Call ``hook`` with the gradient when it arrives at ``node``; a tensor that it returns takes its place."""
-    extra = extra_of(node)
-    if extra.hooks is None:
-        extra.hooks = {}
-    handle = RemovableHandle(extra.hooks)
-    extra.hooks[handle.id] = hook
+    hooks = hooks_of(node)
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
     return handle

@@ -45,9 +45,10 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
         return out
     several = isinstance(out, (tuple, list))
     outs = [_raw(cls, o) for o in (out if several else [out])]
-    # An output that is an argument, unchanged, gets an array object of its own: saved values are told by identity.
+    # An output on the memory of an argument becomes a copy: a write to one would change the other unnoticed.
     before = [id(o) for o in outs]
-    outs = [backends.of(o).alias(o) if any(o is r for r in raws) else o for o in outs]
+    arrays = [r for r in raws if backends.is_array(r)]
+    outs = [backends.of(o).copy(o) if any(o is r or _shares(o, r) for r in arrays) else o for o in outs]
     if node.saved is not None:
         node.saved = tuple(v._data if isinstance(v, Tensor) else v for v in node.saved)
     facts.outputs = [(tuple(o.shape), o.dtype, backends.of(o)) for o in outs]
@@ -55,7 +56,7 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     if any(e is not None for e in edges):
         node.seq = tick()
         node.ids = [id(outs[0]), *map(id, raws), *map(id, outs[1:])]
-        node.outputs = [None] * len(outs)
+        node.outputs = [None] * len(outs) if several else None
         for i, t in enumerate(tensors):
             if t.is_floating_point() and before[i] not in facts.constant:
                 t._node = output_of(node, i) if several else node
@@ -64,6 +65,10 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
 
             watch(node, outs[0], raws)
     return tuple(tensors) if several else tensors[0]
+
+
+def _shares(x: Any, y: Any) -> bool:
+    return type(x) is type(y) and backends.of(x).is_view(x, y)
 
 
 def _raw(cls: type, out: Any) -> Any:

@@ -26,6 +26,7 @@ Array = Any
 PLAIN, VIEW, CONSTANT, USER, LEAF, OUTPUT = range(6)
 
 RESULT = -1  # in ``Op.keeps``
+RETAIN = -1  # among hooks, the one that fills ``.grad`` of a result
 
 # One clock numbers nodes and stamps in-place writes. It runs downwards, so that a heap yields the newest node first.
 tick = itertools.count(-1, -1).__next__
@@ -90,6 +91,25 @@ def extra_of(node: Node) -> Extra:
     if node.extra is None:
         node.extra = Extra()
     return node.extra
+
+
+def hooks_of(node: Node) -> dict[int, Callable[[Tensor], Tensor | None]]:
+    """The node's hooks, to add one."""
+    extra = extra_of(node)
+    if extra.hooks is None:
+        extra.hooks = {}
+    return extra.hooks
+
+
+def rewire(t: Tensor, node: Node | None) -> None:
+    """Move a tensor on to the node of its newest value; ``retain_grad`` goes with it, other hooks stay with the old
+    value."""
+    old = t._node
+    t._node = node
+    if old is not None and old is not node and old.extra is not None and old.extra.hooks:
+        keep = old.extra.hooks.pop(RETAIN, None)
+        if keep is not None and node is not None:
+            hooks_of(node)[RETAIN] = keep
 
 
 class Leaf(Node):
@@ -295,6 +315,8 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
         edges = [None] * len(edges)
     node.edges = edges
     node.saved = None
+    if node.kind == VIEW and any_tensor:
+        args[0]._data = raws[0] = backends.of(raws[0]).viewable(raws[0])
     try:
         out = node.forward(*raws)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
@@ -464,7 +486,8 @@ def _follow_base(t: Tensor) -> None:
         again = replay(base, steps)
     finally:
         modes.grad = before
-    t._node, t._view = again._node, again._view
+    rewire(t, again._node)
+    t._view = again._view
 
 
 # In-place writes -----------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu._state import modes
-from tinygrad_edu.function import LEAF, Op, describe, replay, run, writes
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.function import LEAF, Op, describe, replay, rewire, run, writes
+from tinygrad_edu.ops._types import nothing, xp
 from tinygrad_edu.ops.elementwise import where
-from tinygrad_edu.ops.indexing import SetItem, _as_array, raw_index
+from tinygrad_edu.ops.indexing import SetItem, _as_array, numbers_first, raw_index
 from tinygrad_edu.tensor import Tensor, current
 
 
@@ -34,6 +34,8 @@ def rebind(x: Tensor, out: Tensor) -> Tensor:
     tracked = modes.grad and (out._node is not None or x._node is not None)
     if tracked:
         _refuse_leaf(x)
+        if out._node is None and x._view is None:
+            out = run(Replace(), (x, out))
         _keep_old_value(out, x)
     _write(x, out._data)
     if tracked:
@@ -44,9 +46,14 @@ def rebind(x: Tensor, out: Tensor) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """``x[index] = value``, differentiable in both."""
     current(x)
-    raw = _as_array(x._data, raw_index(index)[0])
-    if not isinstance(value, Tensor):
-        value = x.new_tensor(value)
+    raw, basic = raw_index(index)
+    if not basic:
+        first, raw = numbers_first(raw)
+        if first is not None:
+            setitem(x[first], raw, value)
+            return
+    raw = _as_array(x._data, raw)
+    value = current(value) if isinstance(value, Tensor) else x.new_tensor(value)
     if value.dtype is not x.dtype:
         value = value.to(x.dtype)
     _check_fits(x, raw, value)
@@ -60,7 +67,8 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         value = value.clone()
     if x._view is None:
         out = run(SetItem(), (x, value, raw))  # writes into the memory of x
-        x._data, x._node = out._data, out._node
+        x._data = out._data
+        rewire(x, out._node)
         writes.record(x._data)
     else:
         out = run(SetItem(), (x.clone(), value, raw))
@@ -113,6 +121,19 @@ def _write(x: Tensor, raw: Any) -> None:
     writes.record(x._data)
 
 
+class Replace(Op):
+    """A tensor of the graph that was overwritten with a constant: it stays in the graph, and its old value gets zeros."""
+
+    __slots__ = ()
+    keeps = ()
+
+    def forward(self, old: Any, new: Any) -> Any:
+        return xp(new).alias(new)
+
+    def backward(self, g: Any) -> Any:
+        return nothing(g), None
+
+
 class WriteView(Op):
     """A base of which a part, seen through a view, was overwritten."""
 
@@ -121,28 +142,34 @@ class WriteView(Op):
     def forward(self, base: Any, value: Any, steps: Any) -> Any:
         self.steps = steps
         ns = xp(base)
-        outside = ns.ones(base.shape, dtype=ns.bool)
+        # Laid out in memory like the base: what is a view of one must be a view of the other.
+        outside = ns.ones_like(base, dtype=ns.bool)
         part = replay(outside, steps)
+        if not ns.is_view(part, outside):
+            raise RuntimeError(
+                "in-place: this view cannot be made again from its base, so the write cannot be recorded"
+            )
         ns.setitem(part, ..., False)
         self.saved = (outside,)
         return ns.alias(base)  # the memory has been written already
 
     def backward(self, g: Any) -> Any:
         (outside,) = self.saved
-        gx = where(outside, g, g * 0) if self.needs(0) else None
+        gx = where(outside, g, nothing(g)) if self.needs(0) else None
         return gx, replay(g, self.steps) if self.needs(1) else None
 
 
 def _move_on(x: Tensor, out: Tensor) -> None:
     """Wire ``x``, and through its base all its relatives, to the node of the write."""
     if x._view is None:
-        x._node = out._node
+        rewire(x, out._node)
         return
     base, _, steps, _ = x._view
     written = run(WriteView(), (base, out, steps))
-    base._node = written._node
+    rewire(base, written._node)
     again = replay(base, steps)
-    x._node, x._view = again._node, again._view
+    rewire(x, again._node)
+    x._view = again._view
 
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:

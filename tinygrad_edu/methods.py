@@ -41,11 +41,14 @@ class Methods:
     __truediv__, __rtruediv__ = ew.div, ew.rdiv
     __pow__, __rpow__ = ew.pow, ew.rpow
     __floordiv__, __mod__ = ew.floor_divide, ew.remainder
+    __rfloordiv__, __rmod__ = ew.rfloor_divide, ew.rremainder
     __matmul__, __rmatmul__ = linalg.matmul, linalg.rmatmul
     __neg__, __abs__, __invert__ = ew.neg, ew.abs, ew.bitwise_not
     __eq__, __ne__ = ew.eq, ew.ne  # type: ignore[assignment]
     __lt__, __le__, __gt__, __ge__ = ew.lt, ew.le, ew.gt, ew.ge
-    __and__, __or__, __xor__ = ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor
+    __and__ = __rand__ = ew.bitwise_and
+    __or__ = __ror__ = ew.bitwise_or
+    __xor__ = __rxor__ = ew.bitwise_xor
     __getitem__ = indexing.getitem
     __hash__ = object.__hash__
 

@@ -262,7 +262,9 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """The same memory, outside of the graph."""
-        return Tensor._wrap(backends.of(self._data).alias(self._data))
+        xp = backends.of(self._data)
+        self._data = xp.viewable(self._data)
+        return Tensor._wrap(xp.alias(self._data))
 
     def detach_(self) -> Self:
         """Leave the graph: the tensor becomes a leaf that needs no gradient."""
@@ -300,7 +302,9 @@ class Tensor(Methods):
         """
         if self.requires_grad and not force:
             raise RuntimeError("numpy: this tensor requires a gradient; use tensor.detach().numpy()")
-        return backends.of(self._data).to_host(self._data)
+        xp = backends.of(self._data)
+        self._data = xp.viewable(self._data)
+        return xp.to_host(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()

@@ -12,7 +12,7 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.backends import of as xp
 from tinygrad_edu.dtypes import DType, from_raw, promote_types
 
-__all__ = ["axes_of", "axis_of", "fit", "same_type", "shape_of", "to_float", "xp"]
+__all__ = ["axes_of", "axis_of", "fit", "nothing", "same_type", "shape_of", "to_float", "xp"]
 
 
 def is_tensor(x: Any) -> bool:
@@ -116,6 +116,11 @@ def sizes_of(args: Sequence[Any]) -> tuple[int, ...]:
 def count(shape: Sequence[int]) -> int:
     """Number of elements."""
     return math.prod(shape)
+
+
+def nothing(g: Any) -> Any:
+    """Zeros like a gradient; times zero would not do, since infinity times zero is not a number."""
+    return g.new_zeros(g.shape) if isinstance(g, function.Tensor) else xp(g).zeros_like(g)
 
 
 def fit(g: Any, shape: tuple[int, ...]) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tinygrad_edu import function
-from tinygrad_edu.dtypes import from_raw
+from tinygrad_edu._state import modes
+from tinygrad_edu.dtypes import bool_, from_raw, int64
 from tinygrad_edu.function import CONSTANT, RESULT, Op, run, run1, run2
 from tinygrad_edu.ops._types import fit, same_type, to_float, xp
 
@@ -393,7 +394,9 @@ def where(condition: Any, input: Operand, other: Operand) -> Tensor:
     if str(getattr(raw, "dtype", "")).rsplit(".", 1)[-1] != "bool":
         raise TypeError(f"where: the condition must be a boolean tensor, got {function.describe(condition)}")
     if isinstance(condition, function.Tensor) and not _tensors(input, other):
-        input = condition.new_tensor(input)
+        kinds = {type(input), type(other)}
+        dtype = bool_ if kinds == {bool} else int64 if kinds <= {int, bool} else modes.dtype
+        input = condition.new_tensor(input, dtype=dtype)
     x, y = same_type(input, other)
     return run(Where(), (condition, x, y))
 
@@ -770,6 +773,11 @@ def floor_divide(input: Operand, other: Operand) -> Tensor:
     return run(FloorDivide(), same_type(input, other))
 
 
+def rfloor_divide(input: Operand, other: Operand) -> Tensor:
+    """The rounded quotient the other way round: other // input."""
+    return floor_divide(other, input)
+
+
 class Remainder(Binary):
     __slots__ = ()
 
@@ -786,6 +794,11 @@ class Remainder(Binary):
 def remainder(input: Operand, other: Operand) -> Tensor:
     """What is left of input after subtracting whole others; it has the sign of ``other``."""
     return run(Remainder(), same_type(input, other))
+
+
+def rremainder(input: Operand, other: Operand) -> Tensor:
+    """The remainder the other way round: other % input."""
+    return remainder(other, input)
 
 
 # Types and memory ----------------------------------------------------------------------------------------------------

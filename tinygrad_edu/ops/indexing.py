@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.backends import is_array
 from tinygrad_edu.function import CONSTANT, VIEW, Op, run
-from tinygrad_edu.ops._types import axis_of, fit, xp
+from tinygrad_edu.ops._types import axis_of, count, fit, nothing, xp
 from tinygrad_edu.sparse import SparseGrad
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ class Slice(GetItem):
 
     __slots__ = ()
     kind = VIEW
+
+    def forward(self, x: Any, index: Any) -> Any:
+        parts = index if isinstance(index, tuple) else (index,)
+        # With "..." the result is an array on the memory of x also where numbers leave no dimension.
+        return super().forward(x, parts if builtins.any(p is ... for p in parts) else (*parts, ...))
 
 
 class Put(Op):
@@ -97,6 +102,31 @@ def raw_index(index: Any) -> tuple[Any, bool]:
     )
 
 
+def numbers_first(index: Any) -> tuple[Any, Any]:
+    """Split an index that mixes numbers with arrays in two: the numbers and slices, or None, and the arrays that remain.
+
+    NumPy broadcasts a number against the arrays beside it, which moves dimensions: x[0, :, rows] comes out as (rows, :).
+    PyTorch selects first, so that they stay where they are.
+    """
+    parts = index if isinstance(index, tuple) else ()
+    numbers = [isinstance(p, int) for p in parts]
+    if not builtins.any(numbers) or builtins.any(isinstance(p, bool) for p in parts):
+        return None, index
+    first: list[Any] = []
+    rest: list[Any] = []
+    for part, number in zip(parts, numbers, strict=True):
+        if number:
+            first.append(part)
+        elif part is ... or part is None or isinstance(part, slice):
+            first.append(part)
+            rest.append(... if part is ... else slice(None))
+        else:
+            taken = len(part.shape) if "bool" in str(getattr(part, "dtype", "")) else 1
+            first.extend([slice(None)] * taken)
+            rest.append(part)
+    return tuple(first), tuple(rest)
+
+
 def _as_array(x: Any, index: Any) -> Any:
     """Lists inside an index as arrays of the backend that ``x`` lives on."""
     if isinstance(index, tuple):
@@ -118,6 +148,9 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     raw, basic = raw_index(index)
     if basic:
         return run(Slice(), (input, raw))
+    first, raw = numbers_first(raw)
+    if first is not None:
+        input = run(Slice(), (input, first))
     data = getattr(input, "_data", input)
     return run(GetItem(), (input, _as_array(data, raw)))
 
@@ -130,6 +163,8 @@ class SetItem(Op):
     def forward(self, x: Any, value: Any, index: Any) -> Any:
         self.index = index
         self.shape = getattr(value, "shape", ())
+        parts = index if isinstance(index, tuple) else (index,)
+        self.saved = tuple(p for p in parts if hasattr(p, "dtype")) or None  # to notice when an index is written to
         return xp(x).alias(xp(x).setitem(x, index, value))
 
     def backward(self, g: Any) -> Any:
@@ -137,8 +172,21 @@ class SetItem(Op):
         if self.needs(0):
             gx = overwrite(g, self.index)
         if self.needs(1):
-            gv = fit(getitem(g, self.index), self.shape)
+            gv = getitem(g, self.index)
+            if self.saved is not None:
+                gv = self.written_last(g, gv)
+            gv = fit(gv, self.shape)
         return gx, gv
+
+    def written_last(self, g: Any, gv: Any) -> Any:
+        """Zero the gradient of values that a later one overwrote, where the index names an element twice."""
+        from tinygrad_edu.ops.elementwise import where
+
+        ns = xp(getattr(g, "_data", g))
+        number = ns.reshape(ns.arange(count(gv.shape)), tuple(gv.shape))
+        board = ns.setitem(ns.zeros(tuple(g.shape), dtype=number.dtype), self.index, number)
+        last = ns.getitem(board, self.index) == number
+        return gv if bool(ns.all(last)) else where(last, gv, nothing(gv))
 
 
 class Overwrite(Op):
@@ -274,12 +322,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
     """``value`` where the boolean ``mask`` (broadcast) holds, ``input`` elsewhere."""
     from tinygrad_edu.ops.elementwise import where
-    from tinygrad_edu.ops.shape import expand
 
     out = where(mask, value, input)
     if tuple(out.shape) != tuple(input.shape):
         raise ValueError(f"masked_fill: a mask of shape {tuple(mask.shape)} does not broadcast to {tuple(input.shape)}")
-    return expand(out, tuple(input.shape)) if out.dtype is input.dtype else out.to(input.dtype)
+    return out.to(input.dtype)
 
 
 class OneHot(Op):

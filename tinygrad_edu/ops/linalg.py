@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.function import Op, run, run2
-from tinygrad_edu.ops._types import fit, same_type, xp
+from tinygrad_edu.ops._types import count, fit, same_type, xp
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import reshape
 
@@ -32,7 +32,8 @@ class Matmul(Op):
         if x is None:
             return gx, None
         if len(sy) == 2 and len(sx) > 2:  # one product over all leading dimensions
-            x, g = reshape(x, (-1, sx[-1])), reshape(g, (-1, sy[-1]))
+            n = count(sx[:-1])
+            x, g = reshape(x, (n, sx[-1])), reshape(g, (n, sy[-1]))
         return gx, fit(x.mT @ g, sy)
 
 
@@ -134,7 +135,7 @@ class Linear(Op):
     def forward(self, x: Any, weight: Any, bias: Any) -> Any:
         self.saved = x if self.needs(1) else None, weight if self.needs(0) else None
         ns = xp(x)
-        rows = ns.reshape(x, (-1, x.shape[-1])) if len(x.shape) != 2 else x
+        rows = ns.reshape(x, (count(x.shape[:-1]), x.shape[-1])) if len(x.shape) != 2 else x
         out = rows @ weight.T
         if bias is not None:
             out = ns.add_into(out, bias)
@@ -142,13 +143,14 @@ class Linear(Op):
 
     def backward(self, g: Any) -> Any:
         x, weight = self.saved
-        rows = g if len(g.shape) == 2 else reshape(g, (-1, g.shape[-1]))
+        n = count(g.shape[:-1])
+        rows = g if len(g.shape) == 2 else reshape(g, (n, g.shape[-1]))
         gx = gw = gb = None
         if weight is not None:
             gx = rows @ weight
             gx = gx if len(g.shape) == 2 else reshape(gx, (*g.shape[:-1], weight.shape[1]))
         if x is not None:
-            gw = rows.T @ (x if len(x.shape) == 2 else reshape(x, (-1, x.shape[-1])))
+            gw = rows.T @ (x if len(x.shape) == 2 else reshape(x, (n, x.shape[-1])))
         if self.needs(2):
             gb = sum_(rows, 0)
         return gx, gw, gb

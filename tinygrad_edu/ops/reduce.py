@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu import function
-from tinygrad_edu.dtypes import from_raw
+from tinygrad_edu.dtypes import float32, from_raw, int64
 from tinygrad_edu.function import CONSTANT, Op, run, run1
 from tinygrad_edu.ops._types import axes_of, axis_of, count, to_float, xp
 from tinygrad_edu.ops.elementwise import _as as as_type_of
-from tinygrad_edu.ops.elementwise import abs, exp, maximum, sqrt, square, where
+from tinygrad_edu.ops.elementwise import abs, exp, maximum, square, where
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -82,8 +84,11 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
     """The mean over all elements, or over the dimensions ``dim``; of floating-point tensors only."""
     if dtype is not None:
         input = input.to(dtype)
-    if from_raw(input.dtype if not isinstance(input, function.Tensor) else input._data.dtype).category < 2:
+    kind = from_raw(input.dtype if not isinstance(input, function.Tensor) else input._data.dtype)
+    if kind.category < 2:
         raise TypeError(f"mean: the mean of {input.dtype} is not of that type; convert first, as in x.float().mean()")
+    if kind.bits == 16:  # the sum may be too large for 16 bits where the mean is not
+        return mean(input.to(float32), dim, keepdim).to(input.dtype)
     axes = axes_of(dim, len(input.shape))
     n = count([input.shape[a] for a in axes])
     return run(Sum(), (input, axes, keepdim)) / n if n else run(Sum(), (input, axes, keepdim)) * float("nan")
@@ -93,19 +98,27 @@ def var(
     input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True
 ) -> Tensor:
     """The variance Σ(x - mean)² / (n - correction)."""
+    if input.dtype.itemsize == 2:
+        return var(input.to(float32), dim, correction=correction, keepdim=keepdim, unbiased=unbiased).to(input.dtype)
+    deviation, axes, divisor = _deviation(input, dim, correction if unbiased else 0)
+    return sum(square(deviation), axes, keepdim) / divisor
+
+
+def _deviation(input: Tensor, dim: Dims, correction: float) -> tuple[Tensor, tuple[int, ...], float]:
+    """x - mean, the dimensions that were averaged over, and what the squares are to be divided by."""
     axes = axes_of(dim, len(input.shape))
     n = count([input.shape[a] for a in axes])
-    divisor = n - (correction if unbiased else 0)
-    deviation = input - mean(input, axes, True)
-    total = sum(square(deviation), axes, keepdim)
-    return total / divisor if divisor > 0 else total * float("nan" if n < 2 else "inf")
+    return input - mean(input, axes, True), axes, builtins.max(float(n - correction), 0.0)
 
 
 def std(
     input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True
 ) -> Tensor:
-    """The standard deviation, the root of :func:`var`."""
-    return sqrt(var(input, dim, correction=correction, keepdim=keepdim, unbiased=unbiased))
+    """The standard deviation, the root of :func:`var`; its gradient where all elements are equal is taken as 0."""
+    if input.dtype.itemsize == 2:
+        return std(input.to(float32), dim, correction=correction, keepdim=keepdim, unbiased=unbiased).to(input.dtype)
+    deviation, axes, divisor = _deviation(input, dim, correction if unbiased else 0)
+    return run(Norm2(), (deviation, axes, keepdim)) / math.sqrt(divisor)
 
 
 class Prod(Op):
@@ -139,7 +152,10 @@ def cumprod(input: Tensor, dim: int) -> Tensor:
     """The running product along ``dim``."""
     from tinygrad_edu.ops.shape import stack, unbind
 
-    if input.shape[axis_of(dim, len(input.shape))] == 0:
+    axis = axis_of(dim, len(input.shape))
+    if isinstance(input, function.Tensor) and not input.is_floating_point():
+        input = input.to(int64)
+    if not input.shape or input.shape[axis] == 0:
         return input * 1
     running: list[Tensor] = []
     for x in unbind(input, dim):
@@ -351,8 +367,10 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether |input - other| ≤ atol + rtol·|other|, element by element."""
-    near = abs(input - other) <= atol + rtol * abs(other)
-    near = near | (input == other)
+    from tinygrad_edu.ops.elementwise import isfinite
+
+    distance = abs(input - other)
+    near = (isfinite(distance) & (distance <= atol + rtol * abs(other))) | (input == other)
     return near | ((input != input) & (other != other)) if equal_nan else near
 
 

@@ -196,9 +196,19 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, (*input.shape[:axis], 1, *input.shape[axis:]))
 
 
+class Contiguous(Op):
+    __slots__ = ()
+
+    def forward(self, x: Any) -> Any:
+        return xp(x).contiguous(x)
+
+    def backward(self, g: Any) -> Any:
+        return g
+
+
 def contiguous(input: Tensor) -> Tensor:
-    """The tensor itself: layout in memory is the backend's business here."""
-    return input
+    """The tensor itself, or a copy when its elements do not lie in memory in the order of its dimensions."""
+    return input if xp(input._data).is_contiguous(input._data) else run(Contiguous(), (input,))
 
 
 class Cat(Op):
@@ -356,7 +366,8 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
     shape = (1,) * lead + tuple(input.shape)
     x = reshape(input, tuple(k for n in shape for k in (1, n)))
     x = expand(x, tuple(k for r, n in zip(times, shape, strict=True) for k in (r, n)))
-    return reshape(x, tuple(r * n for r, n in zip(times, shape, strict=True)))
+    out = reshape(x, tuple(r * n for r, n in zip(times, shape, strict=True)))
+    return out if out._view is None else run(Contiguous(), (out,))
 
 
 class Triangle(Op):

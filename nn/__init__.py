@@ -1,0 +1,61 @@
+"""Layers, losses, initial values and what trains with them, under PyTorch's names.
+
+>>> import tinygrad_edu as tg
+>>> from tinygrad_edu import nn
+>>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+>>> model(tg.zeros(3, 4)).shape
+Size([3, 2])
+"""
+
+from __future__ import annotations
+
+from tinygrad_edu.nn import functional, init, utils
+from tinygrad_edu.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from tinygrad_edu.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.flatten import Flatten, Unflatten
+from tinygrad_edu.nn.linear import Identity, Linear
+from tinygrad_edu.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameter import Buffer, Parameter
+from tinygrad_edu.nn.rnn import GRU, LSTM, RNN, RNNBase
+from tinygrad_edu.nn.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
+from tinygrad_edu.nn.sparse import Embedding
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BCEWithLogitsLoss",
+    "Buffer",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GRUCell",
+    "Identity",
+    "L1Loss",
+    "LSTMCell",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "Unflatten",
+    "functional",
+    "init",
+    "utils",
+]

@@ -1,0 +1,61 @@
+"""Layers, activations and losses as functions: ``import tinygrad_edu.nn.functional as F``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops.activation import cross_entropy, dropout, log_softmax, mse_loss, nll_loss, softmax
+from tinygrad_edu.ops.elementwise import sigmoid, tanh
+from tinygrad_edu.ops.indexing import embedding, one_hot
+from tinygrad_edu.ops.linalg import linear
+from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, logsigmoid
+from tinygrad_edu.ops.reduce import norm
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "embedding",
+    "l1_loss",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(0, x); with `inplace` the input is overwritten. The derivative at 0 is taken as 0."""
+    return input.relu_() if inplace else ew.relu(input)
+
+
+def normalize(input: Tensor, p: Any = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:
+    """Divide by the p-norm along `dim`: x / max(‖x‖ₚ, eps).
+
+    Parameters
+    ----------
+    p : float
+        The exponent of the norm.
+    dim : int or tuple of int
+        What the norm is taken over.
+    eps : float
+        The smallest divisor, so that zeros stay zeros.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> normalize(tg.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    return input / norm(input, p, dim, True).clamp(min=eps)

@@ -1,0 +1,16 @@
+"""Settings that all tests share."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# Drawn examples differ from run to run, so that time finds what one run misses; a failure prints the blob that repeats it.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=False,
+    max_examples=40,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from tinygrad_edu.nn import functional, init, utils
 from tinygrad_edu.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from tinygrad_edu.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from tinygrad_edu.nn.containers import ModuleDict, ModuleList, Sequential
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.flatten import Flatten, Unflatten
 from tinygrad_edu.nn.linear import Identity, Linear
 from tinygrad_edu.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Buffer, Parameter
+from tinygrad_edu.nn.parameter_containers import ParameterDict, ParameterList
 from tinygrad_edu.nn.rnn import GRU, LSTM, RNN, RNNBase
 from tinygrad_edu.nn.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinygrad_edu.nn.sparse import Embedding

@@ -162,7 +162,7 @@ class LambdaLR(LRScheduler):
 
 
 class _Chained(LRScheduler):
-    """A scheduler that gets a rate from the one before."""
+    """A scheduler that gets a rate from the one before, and leaves alone the rate that it finds when it is made."""
 
     def get_lr(self) -> list[float]:
         rates = zip(self._rates(), self.base_lrs, strict=True)
@@ -173,7 +173,7 @@ class _Chained(LRScheduler):
         raise NotImplementedError
 
 
-class StepLR(_Chained):
+class StepLR(LRScheduler):
     """Multiplies the rate by `gamma` every `step_size` epochs.
 
     Examples
@@ -196,11 +196,12 @@ class StepLR(_Chained):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr: float, base: float) -> float:
-        return lr * self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else lr
+    def get_lr(self) -> list[float]:
+        factor = self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else 1.0
+        return [lr * factor for lr in self._rates()]
 
 
-class MultiStepLR(_Chained):
+class MultiStepLR(LRScheduler):
     """Multiplies the rate by `gamma` at each of the epochs `milestones`."""
 
     def __init__(
@@ -210,8 +211,9 @@ class MultiStepLR(_Chained):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr: float, base: float) -> float:
-        return lr * self.gamma ** self.milestones.get(self.last_epoch, 0)
+    def get_lr(self) -> list[float]:
+        factor = self.gamma ** self.milestones.get(self.last_epoch, 0)
+        return [lr * factor for lr in self._rates()]
 
 
 class ExponentialLR(_Chained):

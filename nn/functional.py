@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops.activation import cross_entropy, dropout, log_softmax, mse_loss, nll_loss, softmax
 from tinygrad_edu.ops.elementwise import sigmoid, tanh
-from tinygrad_edu.ops.indexing import embedding, one_hot
+from tinygrad_edu.ops.embedding import embedding
 from tinygrad_edu.ops.linalg import linear
 from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, logsigmoid
 from tinygrad_edu.ops.reduce import norm
+from tinygrad_edu.ops.searching import one_hot
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

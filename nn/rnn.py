@@ -12,8 +12,9 @@ from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
+from tinygrad_edu.ops.joining import cat, stack
+from tinygrad_edu.ops.rearrange import flip
 from tinygrad_edu.ops.recurrent import gru, lstm, rnn_relu, rnn_tanh
-from tinygrad_edu.ops.shape import cat, flip, stack
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]

@@ -117,8 +117,10 @@ from tinygrad_edu.ops.elementwise import (
     trunc,
     where,
 )
-from tinygrad_edu.ops.indexing import argsort, gather, index_select, masked_fill, nonzero, sort, topk
+from tinygrad_edu.ops.indexing import argsort, sort, topk
+from tinygrad_edu.ops.joining import cat, concat, stack
 from tinygrad_edu.ops.linalg import addmm, bmm, dot, matmul, mm, mv, outer
+from tinygrad_edu.ops.rearrange import flip
 from tinygrad_edu.ops.reduce import (
     all,
     allclose,
@@ -141,13 +143,12 @@ from tinygrad_edu.ops.reduce import (
     sum,
     var,
 )
+from tinygrad_edu.ops.scatter import gather, index_select, masked_fill
+from tinygrad_edu.ops.searching import nonzero
 from tinygrad_edu.ops.shape import (
     broadcast_to,
-    cat,
     chunk,
-    concat,
     flatten,
-    flip,
     movedim,
     narrow,
     permute,
@@ -155,7 +156,6 @@ from tinygrad_edu.ops.shape import (
     select,
     split,
     squeeze,
-    stack,
     t,
     transpose,
     tril,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.ops import activation, convert, indexing, linalg, reduce, shape
+from tinygrad_edu.ops import activation, convert, indexing, linalg, rearrange, reduce, scatter, searching, shape
 from tinygrad_edu.ops import elementwise as ew
 
 
@@ -99,8 +99,8 @@ class Methods:
         shape.unflatten,
     )
     permute, transpose, swapaxes, t, movedim = shape.permute, shape.transpose, shape.transpose, shape.t, shape.movedim
-    expand, expand_as, broadcast_to, repeat = shape.expand, shape.expand_as, shape.broadcast_to, shape.repeat
-    squeeze, unsqueeze, contiguous, flip = shape.squeeze, shape.unsqueeze, shape.contiguous, shape.flip
+    expand, expand_as, broadcast_to, repeat = shape.expand, shape.expand_as, shape.broadcast_to, rearrange.repeat
+    squeeze, unsqueeze, contiguous, flip = shape.squeeze, shape.unsqueeze, rearrange.contiguous, rearrange.flip
     narrow, select, split, chunk, unbind = shape.narrow, shape.select, shape.split, shape.chunk, shape.unbind
     tril, triu = shape.tril, shape.triu
 
@@ -115,8 +115,9 @@ class Methods:
         return shape.transpose(self, -1, -2)  # type: ignore[arg-type]
 
     # Indexing
-    gather, index_select, masked_fill = indexing.gather, indexing.index_select, indexing.masked_fill
-    nonzero, argsort, sort, topk = indexing.nonzero, indexing.argsort, indexing.sort, indexing.topk
+    gather, index_select, masked_fill = scatter.gather, scatter.index_select, scatter.masked_fill
+    nonzero = searching.nonzero
+    argsort, sort, topk = indexing.argsort, indexing.sort, indexing.topk
 
     # Types and devices
     type, type_as, cpu, cuda = convert.to_type, convert.type_as, convert.cpu, convert.cuda
@@ -132,6 +133,6 @@ class Methods:
     neg_, abs_, exp_, log_, sqrt_ = (_in_place(f) for f in (ew.neg, ew.abs, ew.exp, ew.log, ew.sqrt))
     tanh_, sigmoid_, relu_, clamp_ = (_in_place(f) for f in (ew.tanh, ew.sigmoid, ew.relu, ew.clamp))
     floor_, ceil_, round_ = (_in_place(f) for f in (ew.floor, ew.ceil, ew.round))
-    masked_fill_ = _in_place(indexing.masked_fill)
+    masked_fill_ = _in_place(scatter.masked_fill)
     copy_, fill_, zero_ = _lazy("copy_"), _lazy("fill_"), _lazy("zero_")
     uniform_, normal_ = _lazy("uniform_"), _lazy("normal_")

@@ -15,8 +15,8 @@ from tinygrad_edu import backends
 from tinygrad_edu._state import no_grad
 from tinygrad_edu.creation import zeros
 from tinygrad_edu.function import writes
+from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.reduce import norm
-from tinygrad_edu.ops.shape import stack
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
 

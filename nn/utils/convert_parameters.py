@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tinygrad_edu._state import no_grad
-from tinygrad_edu.ops.shape import cat
+from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]

@@ -9,9 +9,9 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.function import RESULT, Fused, Op, run, run1
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._types import axis_of, to_float, xp
-from tinygrad_edu.ops.indexing import gather
 from tinygrad_edu.ops.reduce import logsumexp, mean
 from tinygrad_edu.ops.reduce import sum as sum_
+from tinygrad_edu.ops.scatter import gather
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

@@ -208,162 +208,6 @@ def overwrite(input: Tensor, index: Any) -> Tensor:
     return run(Overwrite(), (input, index))
 
 
-class Embedding(Op):
-    """Rows of a table; the gradient follows the rows that were looked up."""
-
-    __slots__ = ("dtype", "padding", "shape")
-
-    def forward(self, weight: Any, rows: Any, padding: int | None) -> Any:
-        self.shape, self.dtype, self.padding = weight.shape, weight.dtype, padding
-        self.saved = (rows,)
-        return xp(weight).take_rows(weight, rows)
-
-    def backward(self, g: Any) -> Any:
-        (rows,) = self.saved
-        if self.padding is not None:
-            keep = xp(rows).astype(rows != self.padding, self.dtype)
-            g = g * xp(rows).expand_dims(keep, axis=-1)
-        if isinstance(g, function.Tensor):
-            return put(g, rows, self.shape)
-        return SparseGrad(self.shape, self.dtype, [(rows, g)])
-
-
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Look up rows of ``weight`` (V, D) by the integers in ``input`` (any shape): result (*input, D).
-
-    Parameters
-    ----------
-    padding_idx : int, optional
-        A row that gets no gradient.
-
-    Raises
-    ------
-    IndexError
-        When an index is outside of 0 … V-1.
-    TypeError
-        When ``input`` is not of an integer type.
-    """
-    if not isinstance(input, function.Tensor) or input.dtype.category != 1:
-        raise TypeError(f"embedding: indices must be an integer tensor, got {function.describe(input)}")
-    if len(weight.shape) != 2:
-        raise ValueError(f"embedding: the weight must have shape (V, D), got {tuple(weight.shape)}")
-    v = weight.shape[0]
-    if padding_idx is not None:
-        if not -v <= padding_idx < v:
-            raise ValueError(f"embedding: padding_idx {padding_idx} is outside of a table of {v} rows")
-        padding_idx %= v
-    rows = input._data
-    low, high = xp(rows).bounds(rows)
-    if low < 0 or high >= v:
-        raise IndexError(f"embedding: index {low if low < 0 else high} is out of range for a table of {v} rows")
-    return run(Embedding(), (weight, input, padding_idx))
-
-
-class Gather(Op):
-    """Elements picked along one dimension: out[i][j] = x[i][index[i][j]]."""
-
-    __slots__ = ("axis", "shape")
-
-    def forward(self, x: Any, axis: int, index: Any) -> Any:
-        self.axis, self.shape = axis, x.shape
-        self.saved = (index,)
-        return xp(x).getitem(x, along(index, axis))
-
-    def backward(self, g: Any) -> Any:
-        (index,) = self.saved
-        return put(g, along(getattr(index, "_data", index), self.axis), self.shape)
-
-
-def along(index: Any, axis: int) -> Any:
-    """The full index that picks ``index`` along ``axis`` and goes with it in the other dimensions."""
-    ns = xp(index)
-    ndim = len(index.shape)
-    full = []
-    for i, n in enumerate(index.shape):
-        line = index if i == axis else ns.reshape(ns.arange(n), tuple(n if j == i else 1 for j in range(ndim)))
-        full.append(line)
-    return tuple(full)
-
-
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Pick elements along ``dim``: out[i][j] = input[i][index[i][j]] for dim = 1.
-
-    Parameters
-    ----------
-    index : Tensor
-        Integers, with as many dimensions as ``input`` and no larger in the other dimensions.
-    """
-    axis = axis_of(dim, len(input.shape))
-    have, want = tuple(input.shape), tuple(index.shape)
-    if len(have) != len(want) or builtins.any(
-        w > h for i, (h, w) in enumerate(zip(have, want, strict=True)) if i != axis
-    ):
-        raise ValueError(f"gather: index of shape {want} does not fit an input of shape {have} along dim {dim}")
-    if not have:
-        return input * 1
-    raw = index._data if isinstance(index, function.Tensor) else index
-    if 0 not in want:
-        low, high = xp(raw).bounds(raw)
-        if low < 0 or high >= have[axis]:
-            raise IndexError(
-                f"gather: index {low if low < 0 else high} is out of range for dimension {axis}, which has size {have[axis]}"
-            )
-    return run(Gather(), (input, axis, index))
-
-
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices ``index`` (1-d integers) of a dimension."""
-    if len(index.shape) > 1:
-        raise ValueError(f"index_select: the index must have one dimension, got shape {tuple(index.shape)}")
-    axis = axis_of(dim, len(input.shape))
-    return getitem(input, (*[slice(None)] * axis, index if index.shape else index.reshape(1)))
-
-
-def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
-    """``value`` where the boolean ``mask`` (broadcast) holds, ``input`` elsewhere."""
-    from tinygrad_edu.ops.elementwise import where
-
-    out = where(mask, value, input)
-    if tuple(out.shape) != tuple(input.shape):
-        raise ValueError(f"masked_fill: a mask of shape {tuple(mask.shape)} does not broadcast to {tuple(input.shape)}")
-    return out.to(input.dtype)
-
-
-class OneHot(Op):
-    __slots__ = ()
-    kind = CONSTANT
-
-    def forward(self, index: Any, n: int) -> Any:
-        ns = xp(index)
-        return ns.astype(ns.expand_dims(index, axis=-1) == ns.arange(n), ns.int64)
-
-
-def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """Integers to rows that are 1 at that place and 0 elsewhere; ``num_classes`` -1 means the largest plus one."""
-    if input.dtype.category != 1:
-        raise TypeError(f"one_hot: expected an integer tensor, got {function.describe(input)}")
-    low, high = xp(input._data).bounds(input._data) if input.numel() else (0, -1)
-    if low < 0 or (num_classes != -1 and high >= num_classes):
-        raise IndexError(f"one_hot: class {low if low < 0 else high} is out of range for {num_classes} classes")
-    return run(OneHot(), (input, high + 1 if num_classes == -1 else num_classes))
-
-
-class Nonzero(Op):
-    __slots__ = ()
-    kind = CONSTANT
-
-    def forward(self, x: Any) -> Any:
-        ns = xp(x)
-        if not x.shape:
-            return ns.zeros((int(x != 0), 0), dtype=ns.int64)
-        return ns.stack(list(ns.nonzero(x)), axis=1)
-
-
-def nonzero(input: Tensor) -> Tensor:
-    """The indices of non-zero elements, (number found, dimensions)."""
-    return run(Nonzero(), (input,))
-
-
 class ArgSort(Op):
     __slots__ = ()
     kind = CONSTANT
@@ -383,6 +227,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
 def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Any:
     """Sorted values along ``dim``, and where they stood: (values, indices)."""
     from tinygrad_edu.ops.reduce import ValuesAndIndices
+    from tinygrad_edu.ops.scatter import gather
 
     order = argsort(input, dim, descending)
     return ValuesAndIndices(gather(input, dim, order), order)
@@ -391,6 +236,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Any:
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The ``k`` largest (or smallest) along ``dim`` in order, and where they stood: (values, indices)."""
     from tinygrad_edu.ops.reduce import ValuesAndIndices
+    from tinygrad_edu.ops.scatter import gather
     from tinygrad_edu.ops.shape import narrow
 
     n = input.shape[axis_of(dim, len(input.shape))] if input.shape else 1

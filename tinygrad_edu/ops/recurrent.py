@@ -18,8 +18,9 @@ from tinygrad_edu import function
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops._types import xp
 from tinygrad_edu.ops.elementwise import relu, sigmoid, tanh
+from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.linalg import linear
-from tinygrad_edu.ops.shape import chunk, stack, unbind
+from tinygrad_edu.ops.shape import chunk, unbind
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

@@ -134,7 +134,9 @@ class Prod(Op):
 
     def backward(self, g: Any) -> Any:
         # The product of all others, as the product of those before and those after: right also where factors are zero.
-        from tinygrad_edu.ops.shape import cat, flip, narrow
+        from tinygrad_edu.ops.joining import cat
+        from tinygrad_edu.ops.rearrange import flip
+        from tinygrad_edu.ops.shape import narrow
 
         (x,) = self.saved
         if len(x.shape) == 0:
@@ -150,7 +152,8 @@ class Prod(Op):
 
 def cumprod(input: Tensor, dim: int) -> Tensor:
     """The running product along ``dim``."""
-    from tinygrad_edu.ops.shape import stack, unbind
+    from tinygrad_edu.ops.joining import stack
+    from tinygrad_edu.ops.shape import unbind
 
     axis = axis_of(dim, len(input.shape))
     if isinstance(input, function.Tensor) and not input.is_floating_point():
@@ -184,7 +187,7 @@ class Cumsum(Op):
         return ns.cumulative_sum(x, axis=axis, dtype=kind)
 
     def backward(self, g: Any) -> Any:
-        from tinygrad_edu.ops.shape import flip
+        from tinygrad_edu.ops.rearrange import flip
 
         if not g.shape:
             return g
@@ -250,7 +253,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _with_indices(name: str, x: Tensor, dim: int, keepdim: bool) -> ValuesAndIndices:
     """The extreme along ``dim`` and the first place where it stands, which alone gets the gradient."""
-    from tinygrad_edu.ops.indexing import gather
+    from tinygrad_edu.ops.scatter import gather
     from tinygrad_edu.ops.shape import squeeze
 
     if not x.shape:

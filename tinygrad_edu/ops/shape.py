@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.function import VIEW, Op, run
-from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, result_type, sizes_of, xp
+from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, sizes_of, xp
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -196,99 +196,6 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, (*input.shape[:axis], 1, *input.shape[axis:]))
 
 
-class Contiguous(Op):
-    __slots__ = ()
-
-    def forward(self, x: Any) -> Any:
-        return xp(x).contiguous(x)
-
-    def backward(self, g: Any) -> Any:
-        return g
-
-
-def contiguous(input: Tensor) -> Tensor:
-    """The tensor itself, or a copy when its elements do not lie in memory in the order of its dimensions."""
-    return input if xp(input._data).is_contiguous(input._data) else run(Contiguous(), (input,))
-
-
-class Cat(Op):
-    __slots__ = ("axis", "sizes")
-
-    def forward(self, axis: int, *parts: Any) -> Any:
-        self.axis = axis
-        self.sizes = [p.shape[axis] for p in parts]
-        return xp(parts[0]).concat(list(parts), axis=axis)
-
-    def backward(self, g: Any) -> Any:
-        grads = []
-        start = 0
-        for i, n in enumerate(self.sizes):
-            grads.append(narrow(g, self.axis, start, n) if self.needs(i + 1) else None)
-            start += n
-        return (None, *grads)
-
-
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join tensors along an existing dimension.
-
-    Raises
-    ------
-    ValueError
-        When there is none, or other dimensions differ.
-    """
-    parts = list(tensors)
-    if not parts:
-        raise ValueError("cat: expected at least one tensor")
-    # PyTorch lets an empty 1-d tensor join anything.
-    parts = [p for p in parts if len(p.shape) != 1 or p.shape[0] != 0] or parts[:1]
-    axis = axis_of(dim, len(parts[0].shape))
-    if not parts[0].shape:
-        raise ValueError("cat: tensors without dimensions cannot be joined; use stack")
-    first = tuple(parts[0].shape)
-    for i, p in enumerate(parts):
-        if len(p.shape) != len(first) or any(
-            a != b for j, (a, b) in enumerate(zip(first, p.shape, strict=True)) if j != axis
-        ):
-            raise ValueError(
-                f"cat: tensor {i} has shape {tuple(p.shape)}, the first {first}; only dim {axis} may differ"
-            )
-    parts = _common_type(parts)
-    return run(Cat(), (axis, *parts))
-
-
-concat = cat
-
-
-def _common_type(parts: list[Any]) -> list[Any]:
-    if all(isinstance(p, function.Tensor) for p in parts) and len({p._data.dtype for p in parts}) > 1:
-        dtype = result_type(*parts)
-        return [p.to(dtype) for p in parts]
-    return parts
-
-
-class Stack(Op):
-    __slots__ = ("axis",)
-
-    def forward(self, axis: int, *parts: Any) -> Any:
-        self.axis = axis
-        return xp(parts[0]).stack(list(parts), axis=axis)
-
-    def backward(self, g: Any) -> Any:
-        return (None, *(p if self.needs(i + 1) else None for i, p in enumerate(unbind(g, self.axis))))
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join tensors of one shape along a new dimension."""
-    parts = list(tensors)
-    if not parts:
-        raise ValueError("stack: expected at least one tensor")
-    first = tuple(parts[0].shape)
-    for i, p in enumerate(parts):
-        if tuple(p.shape) != first:
-            raise ValueError(f"stack: tensor {i} has shape {tuple(p.shape)}, the first {first}; all must be equal")
-    return run(Stack(), (axis_of(dim, len(first) + 1), *_common_type(parts)))
-
-
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """The part ``start`` … ``start + length`` of a dimension; a view."""
     from tinygrad_edu.ops.indexing import getitem
@@ -339,35 +246,6 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not len(input.shape):
         raise ValueError("unbind: a tensor without dimensions has no slices")
     return tuple(select(input, axis, i) for i in range(input.shape[axis]))
-
-
-class Flip(Op):
-    __slots__ = ("axes",)
-
-    def forward(self, x: Any, axes: tuple[int, ...]) -> Any:
-        self.axes = axes
-        return xp(x).copy(xp(x).flip(x, axis=axes))
-
-    def backward(self, g: Any) -> Any:
-        return flip(g, self.axes)
-
-
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """Reverse the order of elements along dimensions."""
-    return run(Flip(), (input, axes_of(sizes_of(dims), len(input.shape)) if sizes_of(dims) else ()))
-
-
-def repeat(input: Tensor, *sizes: Any) -> Tensor:
-    """Tile the tensor: ``sizes[i]`` copies along dimension i; extra sizes add dimensions in front."""
-    times = sizes_of(sizes)
-    lead = len(times) - len(input.shape)
-    if lead < 0 or min(times, default=0) < 0:
-        raise ValueError(f"repeat: {times} must have a non-negative count for each of {len(input.shape)} dimensions")
-    shape = (1,) * lead + tuple(input.shape)
-    x = reshape(input, tuple(k for n in shape for k in (1, n)))
-    x = expand(x, tuple(k for r, n in zip(times, shape, strict=True) for k in (r, n)))
-    out = reshape(x, tuple(r * n for r, n in zip(times, shape, strict=True)))
-    return out if out._view is None else run(Contiguous(), (out,))
 
 
 class Triangle(Op):

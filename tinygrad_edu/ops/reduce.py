@@ -11,8 +11,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import float32, from_raw, int64
 from tinygrad_edu.function import CONSTANT, Op, run, run1
 from tinygrad_edu.ops._types import axes_of, axis_of, count, to_float, xp
-from tinygrad_edu.ops.elementwise import _as as as_type_of
-from tinygrad_edu.ops.elementwise import abs, exp, maximum, square, where
+from tinygrad_edu.ops.elementwise import abs, as_type_of, exp, maximum, square, where
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

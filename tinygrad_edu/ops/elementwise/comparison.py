@@ -1,0 +1,122 @@
+"""Comparisons, tests and logic: results that carry no gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import function
+from tinygrad_edu.function import CONSTANT, Op, run
+from tinygrad_edu.ops._types import same_type, xp
+
+if TYPE_CHECKING:
+    from tinygrad_edu.ops.elementwise._base import Operand
+    from tinygrad_edu.tensor import Tensor
+
+
+class Compare(Op):
+    __slots__ = ()
+    kind = CONSTANT
+
+    def forward(self, x: Any, y: Any, name: str) -> Any:
+        return getattr(xp(x if hasattr(x, "dtype") else y), name)(x, y)
+
+
+def _compare(name: str, x: Any, y: Any) -> Any:
+    return run(Compare(), (*same_type(x, y), name))
+
+
+def eq(input: Operand, other: Operand) -> Tensor:
+    """Whether elements are equal."""
+    return _compare("equal", input, other)
+
+
+def ne(input: Operand, other: Operand) -> Tensor:
+    """Whether elements differ."""
+    return _compare("not_equal", input, other)
+
+
+def lt(input: Operand, other: Operand) -> Tensor:
+    """Whether elements of input are smaller."""
+    return _compare("less", input, other)
+
+
+def le(input: Operand, other: Operand) -> Tensor:
+    """Whether elements of input are smaller or equal."""
+    return _compare("less_equal", input, other)
+
+
+def gt(input: Operand, other: Operand) -> Tensor:
+    """Whether elements of input are larger."""
+    return _compare("greater", input, other)
+
+
+def ge(input: Operand, other: Operand) -> Tensor:
+    """Whether elements of input are larger or equal."""
+    return _compare("greater_equal", input, other)
+
+
+class Test(Op):
+    __slots__ = ()
+    kind = CONSTANT
+
+    def forward(self, x: Any, name: str) -> Any:
+        return getattr(xp(x), name)(x)
+
+
+def isnan(input: Tensor) -> Tensor:
+    """Whether elements are not a number."""
+    return run(Test(), (input, "isnan"))
+
+
+def isinf(input: Tensor) -> Tensor:
+    """Whether elements are infinite."""
+    return run(Test(), (input, "isinf"))
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """Whether elements are neither infinite nor NaN."""
+    return run(Test(), (input, "isfinite"))
+
+
+def _boolean(x: Any) -> Any:
+    return ne(x, 0) if isinstance(x, function.Tensor) else x
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Whether elements are zero or False."""
+    return eq(input, 0)
+
+
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Whether both elements are non-zero."""
+    return _compare("logical_and", _boolean(input), _boolean(other))
+
+
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Whether one of the elements is non-zero."""
+    return _compare("logical_or", _boolean(input), _boolean(other))
+
+
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Whether exactly one of the elements is non-zero."""
+    return _compare("logical_xor", _boolean(input), _boolean(other))
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """Invert bits; for booleans, logical not."""
+    return run(Test(), (input, "bitwise_invert"))
+
+
+def bitwise_and(input: Operand, other: Operand) -> Tensor:
+    """Bits set in both; for booleans, logical and."""
+    return _compare("bitwise_and", input, other)
+
+
+def bitwise_or(input: Operand, other: Operand) -> Tensor:
+    """Bits set in either; for booleans, logical or."""
+    return _compare("bitwise_or", input, other)
+
+
+def bitwise_xor(input: Operand, other: Operand) -> Tensor:
+    """Bits set in exactly one; for booleans, logical exclusive or."""
+    return _compare("bitwise_xor", input, other)

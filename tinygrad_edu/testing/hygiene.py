@@ -27,9 +27,12 @@ def _fresh(inputs: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _backward(
+def run_backward(
     f: Callable[..., Any], inputs: Sequence[Any], seed: int
 ) -> tuple[tuple[Tensor, ...], list[Tensor], list[Any]]:
+    """Results, cotangents and the gradients of the floating-point inputs, which are made leaves if they are not."""
+    if not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+        inputs = _fresh(inputs)
     outs = _outputs(f(*inputs))
     rng = random.Random(seed)
     cotangents = [_signed(rng, o) for o in outs]
@@ -65,7 +68,7 @@ def check_nothing_is_mutated(f: Callable[..., Any], *inputs: Any, seed: int = 0)
 def check_no_aliases(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """No gradient shares memory with another, with an input, with a result or with a cotangent."""
     given = _fresh(inputs)
-    outs, cotangents, grads = _backward(f, given, seed)
+    outs, cotangents, grads = run_backward(f, given, seed)
     others = [("an input", x.detach().numpy()) for x in given if isinstance(x, Tensor)]
     others += [("a result", o.detach().numpy()) for o in outs]
     others += [("the cotangent", c.numpy()) for c in cotangents]
@@ -85,7 +88,7 @@ def check_types(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     for dtype in (tg.float64, tg.float32):
         given = [x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs]
         given = _fresh(given)
-        outs, _, grads = _backward(f, given, seed)
+        outs, _, grads = run_backward(f, given, seed)
         for o in outs:
             if dtype is tg.float32 and o.dtype is tg.float64:
                 raise GradientError(f"{_title(f)}: float32 inputs gave a float64 result")
@@ -111,13 +114,13 @@ def check_layout(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     plain, gaps = _fresh(inputs), _fresh(inputs)
     for i in _places(inputs):
         gaps[i] = _strided(inputs[i]).requires_grad_()
-    _same(f, "for inputs with gaps in memory", _backward(f, plain, seed), _backward(f, gaps, seed))
+    same(f, "for inputs with gaps in memory", run_backward(f, plain, seed), run_backward(f, gaps, seed))
 
 
 def check_determinism(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """The same inputs give the same bits, and the same values under no_grad."""
-    once, twice = _backward(f, _fresh(inputs), seed), _backward(f, _fresh(inputs), seed)
-    _same(f, "the second time", once, twice, exact=True)
+    once, twice = run_backward(f, _fresh(inputs), seed), run_backward(f, _fresh(inputs), seed)
+    same(f, "the second time", once, twice, exact=True)
     with tg.no_grad():
         quiet = _outputs(f(*_fresh(inputs)))
     for o, q in zip(once[0], quiet, strict=True):
@@ -127,7 +130,8 @@ def check_determinism(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> Non
             raise GradientError(f"{_title(f)}: under no_grad the result differs")
 
 
-def _same(f: Any, when: str, a: Any, b: Any, exact: bool = False) -> None:
+def same(f: Any, when: str, a: Any, b: Any, exact: bool = False) -> None:
+    """Two results of :func:`run_backward` agree, to the last bit if ``exact``."""
     rows = [("result", p.detach(), q.detach()) for p, q in zip(a[0], b[0], strict=True)]
     rows += [("gradient", p, q) for p, q in zip(a[2], b[2], strict=True) if p is not None and q is not None]
     for what, p, q in rows:

@@ -63,6 +63,15 @@ class OpSpec:
         Of the comparison of values with the reference.
     notes : str
         The convention at kinks and the like, for the documentation.
+    methods : str
+        Names of Tensor methods, with blanks between, that take the same arguments and must give the same result.
+    inplace : str
+        Names of Tensor methods that must write the same result into the first argument, and give the same gradients.
+    torch : str or callable
+        What the tests compare with where PyTorch is installed: the dotted name of a function below ``torch``
+        (``"nn.functional.gelu"``, ``"Tensor.scatter_add"``), or a callable that takes the module and then the arguments.
+    dtypes : str
+        The types, with blanks between, that the comparison with PyTorch runs the tensors in.
     """
 
     name: str
@@ -76,6 +85,10 @@ class OpSpec:
     domain: str = "all real numbers"
     rtol: float = 1e-12
     notes: str = ""
+    methods: str = ""
+    inplace: str = ""
+    torch: str | Callable[..., Any] = ""
+    dtypes: str = "float64 float32 int64"
 
 
 def _arguments(case: Any) -> tuple[Any, ...]:
@@ -107,12 +120,15 @@ def _flattened(spec: OpSpec, case: Any) -> tuple[Callable[..., Any], list[Any]]:
             shape.append(None)
             flat.append(a)
 
-    def call(*values: Any) -> Any:
+    def arguments(*values: Any) -> list[Any]:
         rest = iter(values)
-        full = [next(rest) if n is None else [next(rest) for _ in range(n)] for n in shape]
-        return spec.function(*full)
+        return [next(rest) if n is None else [next(rest) for _ in range(n)] for n in shape]
+
+    def call(*values: Any) -> Any:
+        return spec.function(*arguments(*values))
 
     call.__name__ = spec.name
+    call.arguments = arguments  # type: ignore[attr-defined]
     return call, flat
 
 
@@ -177,6 +193,25 @@ def _check_backends(spec: OpSpec, case: Any, seed: int) -> None:
                 raise GradientError(f"{spec.name}: on {name} the result differs from the cpu's")
 
 
+def _check_methods(spec: OpSpec, case: Any, seed: int) -> None:
+    """Methods, and those that write in place, agree with the function, and so do their gradients."""
+    call, flat = _flattened(spec, case)
+    values = [_host(v) for v in _several(call(*flat))]
+    for name in f"{spec.methods} {spec.inplace}".split():
+
+        def method(*values: Any, name: str = name) -> Any:
+            first, *rest = call.arguments(*values)  # type: ignore[attr-defined]
+            return getattr(first.clone() if name in spec.inplace.split() else first, name)(*rest)
+
+        method.__name__ = f"{spec.name} as the method {name}"
+        for got, want in zip(_several(method(*flat)), values, strict=True):
+            if not np.array_equal(_host(got), want, equal_nan=np.asarray(want).dtype.kind == "f"):
+                raise GradientError(f"{method.__name__}: the result differs from the function's")
+        if spec.differentiable:
+            run = hygiene.run_backward
+            hygiene.same(method, "from the function's", run(method, flat, seed), run(call, flat, seed))
+
+
 SMOOTH: dict[str, Callable[[OpSpec, Any, int], None]] = {
     "derivatives": _check_derivatives,
     "linear in the cotangent": _on_flat(properties.check_linear_in_cotangent),
@@ -189,12 +224,16 @@ SMOOTH: dict[str, Callable[[OpSpec, Any, int], None]] = {
     "determinism": _on_flat(hygiene.check_determinism),
     "graph freed": _on_flat(hygiene.check_graph_is_freed),
 }
-ALWAYS: dict[str, Callable[[OpSpec, Any, int], None]] = {"value": _check_value, "backends": _check_backends}
+ALWAYS: dict[str, Callable[[OpSpec, Any, int], None]] = {
+    "value": _check_value,
+    "methods": _check_methods,
+    "backends": _check_backends,
+}
 
 
 def checks_of(spec: OpSpec) -> list[str]:
     """The names of the checks that apply to an operation."""
-    names = list(ALWAYS)
+    names = [n for n in ALWAYS if n != "methods" or spec.methods or spec.inplace]
     if spec.differentiable:
         names += list(SMOOTH)
     if spec.kinks is not None:

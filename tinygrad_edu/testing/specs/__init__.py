@@ -1,0 +1,57 @@
+"""What every public operation is: one :class:`~tinygrad_edu.testing.OpSpec` each, in one module a family.
+
+A module of this package has a list ``SPECS``; ``ALL_SPECS`` collects them all. The name of a spec is the operation's public name:
+``"exp"`` for ``tinygrad_edu.exp``, ``"F.normalize"`` for a function of ``nn.functional`` alone, ``"Tensor.expand"`` for what is a
+method alone. A second spec of the same operation, for other arguments, says so in brackets: ``"norm (p=1)"``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import tinygrad_edu as tg
+from tinygrad_edu.nn import functional
+from tinygrad_edu.testing.spec import OpSpec
+
+
+def families() -> dict[str, list[OpSpec]]:
+    """The specs of each family, by the name of its module."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return {n: list(importlib.import_module(f"{__name__}.{n}").SPECS) for n in names}
+
+
+FAMILIES = families()
+ALL_SPECS = [spec for family in FAMILIES.values() for spec in family]
+
+
+def _is_operation(value: Any) -> bool:
+    return inspect.isfunction(value) and (
+        value.__module__.startswith("tinygrad_edu.ops.") or value.__module__ == functional.__name__
+    )
+
+
+def public_operations() -> dict[str, Callable[..., Any]]:
+    """Every operation on tensors under the first public name that it has."""
+    found: dict[str, Callable[..., Any]] = {}
+    rooms: list[tuple[str, Any, list[str]]] = [
+        ("", tg, list(tg.__all__)),
+        ("F.", functional, list(functional.__all__)),
+        ("Tensor.", tg.Tensor, [n for n in dir(tg.Tensor) if not n.startswith("_")] + ["__getitem__"]),
+    ]
+    known: set[int] = set()
+    for prefix, room, names in rooms:
+        for name in sorted(names):
+            value = getattr(room, name)
+            if _is_operation(value) and id(value) not in known:
+                known.add(id(value))
+                found[prefix + name] = value
+    return found
+
+
+def operation_of(spec: OpSpec) -> str:
+    """The public name that a spec is about: its own name without what stands in brackets."""
+    return spec.name.partition(" (")[0]

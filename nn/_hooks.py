@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu._state import modes
-from tinygrad_edu.autograd import RemovableHandle
 from tinygrad_edu.function import Function
+from tinygrad_edu.hooks import RemovableHandle
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:

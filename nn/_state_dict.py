@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_edu._state import no_grad
+from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.nn import _hooks
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor

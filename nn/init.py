@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tinygrad_edu._state import no_grad
 from tinygrad_edu.creation import arange, empty, eye
+from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.ops.elementwise import exp, square
 from tinygrad_edu.random import rand, randn
 from tinygrad_edu.tensor import Tensor

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Self
 
 from tinygrad_edu import dtypes
-from tinygrad_edu.autograd import RemovableHandle
+from tinygrad_edu.hooks import RemovableHandle
 from tinygrad_edu.nn import _hooks, _state_dict
 from tinygrad_edu.nn._registry import BUFFER, MODULE, Registry
 from tinygrad_edu.tensor import Tensor

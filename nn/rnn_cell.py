@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tinygrad_edu.creation import empty, zeros
-from tinygrad_edu.function import describe
+from tinygrad_edu.errors import describe
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from tinygrad_edu._state import no_grad
 from tinygrad_edu.creation import empty
+from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module

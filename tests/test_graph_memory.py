@@ -248,7 +248,7 @@ def test_a_write_after_an_operation_that_keeps_nothing_is_no_alarm() -> None:
 
 @pytest.mark.parametrize("read", ["index", "gather", "setitem", "embedding"])
 def test_an_overwritten_index_is_noticed(read: str) -> None:
-    from tinygrad_edu.ops.indexing import embedding
+    from tinygrad_edu.ops.embedding import embedding
 
     w = leaf(1.0, 2.0, 3.0)
     h = w * 2

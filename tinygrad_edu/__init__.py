@@ -10,16 +10,7 @@ tensor([2., 4.])
 from __future__ import annotations
 
 from tinygrad_edu import backends
-from tinygrad_edu._state import (
-    enable_grad,
-    get_default_dtype,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_default_dtype,
-    set_grad_enabled,
-)
+from tinygrad_edu._state import get_default_dtype, set_default_dtype
 from tinygrad_edu.backends import BackendError
 from tinygrad_edu.device import device, get_default_device, set_default_device
 from tinygrad_edu.dtypes import (
@@ -45,7 +36,16 @@ from tinygrad_edu.dtypes import int16 as short
 from tinygrad_edu.dtypes import int32 as int
 from tinygrad_edu.dtypes import int64 as long
 from tinygrad_edu.function import Function
-from tinygrad_edu.tensor import Size, Tensor
+from tinygrad_edu.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.values import Size
 
 # isort: split
 from tinygrad_edu import autograd

@@ -8,12 +8,40 @@ from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu._state import modes
-from tinygrad_edu.function import CONSTANT, Function, Node, extra_of
+from tinygrad_edu.grad_mode import Mode
+from tinygrad_edu.node import CONSTANT, Node, extra_of
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _ROOMS = tuple(
     os.path.dirname(os.path.abspath(str(m))) + os.sep for m in (__file__, backends.__file__) if m is not None
 )
+
+
+class set_detect_anomaly(Mode):
+    """Find the line that makes the first NaN, and the line that overwrites a value which a backward will need.
+
+    While it is on, every operation remembers the line that called it; an operation or a backward formula whose result
+    holds a NaN that was in none of its inputs raises a ``RuntimeError`` naming that line, and the arrays kept for the
+    backward pass are write-protected where the backend can. It is slow: for debugging.
+
+    Parameters
+    ----------
+    mode : bool
+        Switch on or off, at once or for a ``with`` block.
+    check_nan : bool
+        Look for NaNs; otherwise only the lines are remembered.
+    """
+
+    def __init__(self, mode: bool = True, check_nan: bool = True) -> None:
+        self.settings = {"anomaly": bool(mode), "check_nan": bool(check_nan)}
+        self._set_now()
+
+
+class detect_anomaly(Mode):
+    """``with detect_anomaly():`` — see :class:`set_detect_anomaly`."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self.settings = {"anomaly": True, "check_nan": bool(check_nan)}
 
 
 def caller() -> str:
@@ -32,7 +60,7 @@ def has_nan(x: Any) -> bool:
     return "float" in str(x.dtype) and bool(xp.any(xp.isnan(x)))
 
 
-def watch(node: Function, out: Any, raws: list[Any]) -> None:
+def watch(node: Node, out: Any, raws: list[Any]) -> None:
     """Called for every operation in anomaly mode."""
     line = caller()
     if modes.check_nan and has_nan(out) and not any(backends.is_array(r) and has_nan(r) for r in raws):
@@ -46,7 +74,7 @@ def watch(node: Function, out: Any, raws: list[Any]) -> None:
             extra.locked.append(value)
 
 
-def release(node: Node) -> None:
+def unlock(node: Node) -> None:
     """Lift the write protection of what a node kept."""
     if node.extra is not None:
         for value in node.extra.locked:
@@ -64,6 +92,8 @@ def where(node: Node) -> str:
 
 def check_gradients(node: Node, cotangents: Any, grads: tuple[Any, ...]) -> None:
     """Raise when a backward formula made a NaN that was not in its cotangents."""
+    if not modes.check_nan:
+        return
     given = cotangents if type(cotangents) is list else [cotangents]
     raw = [getattr(g, "_data", g) for g in given]
     if any(backends.is_array(g) and has_nan(g) for g in raw):

@@ -8,7 +8,7 @@ from tinygrad_edu import backends
 from tinygrad_edu._state import modes
 from tinygrad_edu.device import resolve
 from tinygrad_edu.dtypes import DType, from_raw, int64, to_dtype
-from tinygrad_edu.function import describe
+from tinygrad_edu.errors import describe
 from tinygrad_edu.ops._types import sizes_of
 from tinygrad_edu.tensor import Tensor
 

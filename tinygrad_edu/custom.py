@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import _state, backends
-from tinygrad_edu._state import modes, no_grad
-from tinygrad_edu.function import Extra, Function, Node, output_of, tick
+from tinygrad_edu._state import modes
+from tinygrad_edu.function import Function, output_of
+from tinygrad_edu.grad_mode import no_grad
+from tinygrad_edu.node import Extra, Node, tick
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

@@ -13,11 +13,16 @@ from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu._state import modes
-from tinygrad_edu.function import LEAF, Op, describe, replay, rewire, run, writes
+from tinygrad_edu.errors import describe
+from tinygrad_edu.function import Op, run
+from tinygrad_edu.hooks import rewire
+from tinygrad_edu.node import LEAF
 from tinygrad_edu.ops._types import nothing, xp
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import SetItem, _as_array, numbers_first, raw_index
 from tinygrad_edu.tensor import Tensor, current
+from tinygrad_edu.views import replay
+from tinygrad_edu.writes import writes
 
 
 def rebind(x: Tensor, out: Tensor) -> Tensor:

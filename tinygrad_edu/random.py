@@ -11,7 +11,7 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.creation import _finish, tensor
 from tinygrad_edu.device import resolve
 from tinygrad_edu.dtypes import float32, to_dtype
-from tinygrad_edu.function import describe
+from tinygrad_edu.errors import describe
 from tinygrad_edu.ops._types import sizes_of
 from tinygrad_edu.tensor import Tensor
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinygrad_edu import backends
-from tinygrad_edu._state import no_grad
 from tinygrad_edu.creation import zeros
-from tinygrad_edu.function import writes
+from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.reduce import norm
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.writes import writes
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 

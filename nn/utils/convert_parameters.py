@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tinygrad_edu._state import no_grad
+from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.tensor import Tensor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
+from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.ops._types import xp
 from tinygrad_edu.ops.indexing import put
@@ -50,7 +51,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         When ``input`` is not of an integer type.
     """
     if not isinstance(input, function.Tensor) or input.dtype.category != 1:
-        raise TypeError(f"embedding: indices must be an integer tensor, got {function.describe(input)}")
+        raise TypeError(f"embedding: indices must be an integer tensor, got {describe(input)}")
     if len(weight.shape) != 2:
         raise ValueError(f"embedding: the weight must have shape (V, D), got {tuple(weight.shape)}")
     v = weight.shape[0]

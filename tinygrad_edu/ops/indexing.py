@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.backends import is_array
-from tinygrad_edu.function import CONSTANT, VIEW, Op, run
+from tinygrad_edu.function import Op, run
+from tinygrad_edu.node import CONSTANT, VIEW
 from tinygrad_edu.ops._types import axis_of, count, fit, nothing, xp
 from tinygrad_edu.sparse import SparseGrad
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
+from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run, run2
 from tinygrad_edu.ops._types import count, fit, same_type, xp
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -52,9 +53,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         return x @ y
     for side in (x, y):
         if not isinstance(side, function.Tensor) or not side.shape:
-            raise ValueError(
-                f"matmul: both operands need at least one dimension, got {function.describe(x)} and {function.describe(y)}"
-            )
+            raise ValueError(f"matmul: both operands need at least one dimension, got {describe(x)} and {describe(y)}")
     sx, sy = tuple(x.shape), tuple(y.shape)
     if sx[-1] != sy[-2 if len(sy) > 1 else 0]:
         raise ValueError(

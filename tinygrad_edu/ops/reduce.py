@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu import function
 from tinygrad_edu.dtypes import float32, from_raw, int64
-from tinygrad_edu.function import CONSTANT, Op, run, run1
+from tinygrad_edu.function import Op, run, run1
+from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import axes_of, axis_of, count, to_float, xp
 from tinygrad_edu.ops.elementwise import abs, as_type_of, exp, maximum, square, where
 

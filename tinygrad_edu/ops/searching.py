@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
-from tinygrad_edu.function import CONSTANT, Op, run
+from tinygrad_edu.errors import describe
+from tinygrad_edu.function import Op, run
+from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import xp
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class OneHot(Op):
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """Integers to rows that are 1 at that place and 0 elsewhere; ``num_classes`` -1 means the largest plus one."""
     if input.dtype.category != 1:
-        raise TypeError(f"one_hot: expected an integer tensor, got {function.describe(input)}")
+        raise TypeError(f"one_hot: expected an integer tensor, got {describe(input)}")
     low, high = xp(input._data).bounds(input._data) if input.numel() else (0, -1)
     if low < 0 or (num_classes != -1 and high >= num_classes):
         raise IndexError(f"one_hot: class {low if low < 0 else high} is out of range for {num_classes} classes")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.function import VIEW, Op, run
+from tinygrad_edu.function import Op, run
+from tinygrad_edu.node import VIEW
 from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, sizes_of, xp
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu.creation import zeros
-from tinygrad_edu.function import writes
 from tinygrad_edu.optim.optimizer import Closure, Optimizer, Params, check_at_least, writable
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.writes import writes
 
 __all__ = ["Adam", "AdamW"]
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tinygrad_edu import backends
-from tinygrad_edu._state import enable_grad
-from tinygrad_edu.function import describe, writes
+from tinygrad_edu.errors import describe
+from tinygrad_edu.grad_mode import enable_grad
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.writes import writes
 
 __all__ = ["Optimizer"]
 

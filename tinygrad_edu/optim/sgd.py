@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu import backends
-from tinygrad_edu.function import writes
 from tinygrad_edu.optim.optimizer import Closure, Optimizer, Params, check_at_least, writable
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.writes import writes
 
 __all__ = ["SGD"]
 

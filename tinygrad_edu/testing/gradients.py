@@ -14,7 +14,7 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.function import OUTPUT, Node
+from tinygrad_edu.node import OUTPUT, Node
 from tinygrad_edu.testing.numeric import Slope, slope
 
 # At most this many elements are differentiated one by one; larger inputs are checked along random directions.

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.function import LEAF, OUTPUT, Fused, Node
+from tinygrad_edu.function import Fused
+from tinygrad_edu.node import LEAF, OUTPUT, Node
 from tinygrad_edu.testing import spec as battery
 from tinygrad_edu.testing.spec import OpSpec, _flattened, _several, checks_of, run_check
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.function import CONSTANT, Op, run, run1
+from tinygrad_edu.function import Op, run, run1
+from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import xp
 
 if TYPE_CHECKING:

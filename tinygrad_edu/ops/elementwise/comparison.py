@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.function import CONSTANT, Op, run
+from tinygrad_edu.function import Op, run
+from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import same_type, xp
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu._state import modes
 from tinygrad_edu.dtypes import bool_, int64
+from tinygrad_edu.errors import describe
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.ops._types import fit, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, any_tensor, as_type_of
@@ -48,7 +49,7 @@ def where(condition: Any, input: Operand, other: Operand) -> Tensor:
     """
     raw = getattr(condition, "_data", condition)
     if str(getattr(raw, "dtype", "")).rsplit(".", 1)[-1] != "bool":
-        raise TypeError(f"where: the condition must be a boolean tensor, got {function.describe(condition)}")
+        raise TypeError(f"where: the condition must be a boolean tensor, got {describe(condition)}")
     if isinstance(condition, function.Tensor) and not any_tensor(input, other):
         kinds = {type(input), type(other)}
         dtype = bool_ if kinds == {bool} else int64 if kinds <= {int, bool} else modes.dtype

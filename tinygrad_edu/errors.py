@@ -1,0 +1,32 @@
+"""Error messages that say which operation was called with what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu import backends
+
+
+def describe(value: Any) -> str:
+    """An argument in a few words: ``float32[2, 3]``, ``int``, ``'abc'``."""
+    raw = getattr(value, "_data", value)
+    if backends.is_array(raw):
+        return f"{str(raw.dtype).rsplit('.', 1)[-1]}{list(raw.shape)}"
+    if isinstance(raw, (int, float, bool, str, type(None), slice)):
+        return repr(raw)
+    if isinstance(raw, (tuple, list)) and len(raw) < 8:
+        return f"({', '.join(describe(v) for v in raw)})"
+    return type(raw).__name__
+
+
+def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
+    """The same kind of error, saying which operation was called with what."""
+    text = str(error)
+    if text.startswith(f"{name}:"):
+        return error
+    devices = {backends.of(r).device_of(r) for r in raws if backends.is_array(r)}
+    if len(devices) > 1:
+        where = " and ".join(sorted(devices))
+        return RuntimeError(f"{name}: the arguments are on different devices ({where}); move one with .to(device)")
+    kind = type(error) if type(error) in (ValueError, TypeError, IndexError, OverflowError) else ValueError
+    return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")

@@ -1,0 +1,250 @@
+"""What a tensor tells about its elements and makes of them: shape, type, Python numbers, NumPy arrays, other types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import backends
+from tinygrad_edu.device import device, resolve
+from tinygrad_edu.dtypes import DType, from_raw, to_dtype
+from tinygrad_edu.methods import Methods
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple of sizes with a count of elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements."""
+        n = 1
+        for size in self:
+            n *= size
+        return n
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+
+class Values(Methods):
+    """The part of :class:`Tensor` that has nothing to do with gradients."""
+
+    __slots__ = ()
+    _data: Any
+    if TYPE_CHECKING:
+        requires_grad: bool
+
+    # Facts -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The size of each dimension."""
+        return Size(self._data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._data.shape)
+
+    @property
+    def dtype(self) -> DType:
+        """The type of the elements."""
+        return from_raw(self._data.dtype)
+
+    @property
+    def device(self) -> device:
+        """Where the elements are."""
+        return device(backends.of(self._data).device_of(self._data))
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in all."""
+        return self.numel() * self.dtype.itemsize
+
+    is_cuda = property(lambda self: self.device.type == "cuda", doc="Whether the tensor is on a GPU.")
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return len(self._data.shape)
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.shape.numel()
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floating-point numbers, which alone can carry a gradient."""
+        return from_raw(self._data.dtype).category == 2
+
+    def is_contiguous(self) -> bool:
+        """Always true: layout in memory is the backend's business."""
+        return True
+
+    def __len__(self) -> int:
+        if not self._data.shape:
+            raise TypeError("len() of a tensor without dimensions")
+        return int(self._data.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._data.shape:
+            raise TypeError("a tensor without dimensions cannot be iterated over")
+        from tinygrad_edu.ops.shape import unbind
+
+        return iter(unbind(self, 0))  # type: ignore[arg-type]
+
+    # Values ----------------------------------------------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """The values as a NumPy array, sharing memory on the CPU.
+
+        Raises
+        ------
+        RuntimeError
+            When the tensor needs a gradient, which the array would lose; ``detach()`` it first, or pass ``force=True``.
+        """
+        if self.requires_grad and not force:
+            raise RuntimeError("numpy: this tensor requires a gradient; use tensor.detach().numpy()")
+        xp = backends.of(self._data)
+        self._data = xp.viewable(self._data)
+        return xp.to_host(self._data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self) -> Any:
+        """The value of a tensor with one element as a Python number."""
+        if self.numel() != 1:
+            raise RuntimeError(
+                f"item: only a tensor with one element is a number, this one has shape {tuple(self.shape)}"
+            )
+        return backends.of(self._data).to_host(self._data).reshape(()).item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return backends.of(self._data).to_host(self._data).tolist()
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise RuntimeError(f"a tensor of shape {tuple(self.shape)} is neither true nor false; use .any() or .all()")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.is_floating_point():
+            raise TypeError(f"only integer tensors with one element can be an index, this is {self.dtype}")
+        return int(self.item())
+
+    def __repr__(self) -> str:
+        from tinygrad_edu.printing import tensor_repr
+
+        return tensor_repr(self)  # type: ignore[arg-type]
+
+    def __format__(self, spec: str) -> str:
+        return (
+            format(self.item(), spec)
+            if not self._data.shape
+            else (object.__format__(self, spec) if spec else repr(self))
+        )
+
+    # Conversions -----------------------------------------------------------------------------------------------------
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Convert to a dtype, a device, both, or those of another tensor; the tensor itself when nothing changes."""
+        target, dtype = _to_arguments(args, kwargs)
+        out: Any = self
+        if target is not None:
+            target = resolve(target)
+            if target != self.device:
+                from tinygrad_edu.ops.transfer import to_device
+
+                out = to_device(out, target)
+        if dtype is not None and to_dtype(dtype) is not out.dtype:
+            from tinygrad_edu.ops.elementwise import Cast, CastToInteger
+
+            wanted = to_dtype(dtype)
+            raw = backends.of(out._data).dtype(wanted.name)
+            op = Cast if wanted.is_floating_point and out.is_floating_point() else CastToInteger
+            out = op.apply(out, raw)
+        if kwargs.get("copy") and out is self:
+            return self.clone()
+        return out
+
+    # New tensors like this one ---------------------------------------------------------------------------------------
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        """A tensor from data, of this tensor's type and device unless said otherwise."""
+        from tinygrad_edu.creation import tensor
+
+        where = device if device is not None else self.device
+        return tensor(data, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        """Zeros, of this tensor's type and device unless said otherwise."""
+        from tinygrad_edu.creation import zeros
+
+        where = device if device is not None else self.device
+        return zeros(*size, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        """Ones, of this tensor's type and device unless said otherwise."""
+        from tinygrad_edu.creation import ones
+
+        where = device if device is not None else self.device
+        return ones(*size, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+        """A constant, of this tensor's type and device unless said otherwise."""
+        from tinygrad_edu.creation import full
+
+        where = device if device is not None else self.device
+        return full(size, fill_value, dtype=dtype or self.dtype, device=where)
+
+    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
+        """Uninitialised memory, of this tensor's type and device unless said otherwise."""
+        return self.new_zeros(*size, dtype=dtype, device=device)
+
+
+def _to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The device and dtype meant by the arguments of ``to``."""
+    target, dtype = kwargs.get("device"), kwargs.get("dtype")
+    for a in args:
+        if isinstance(a, Values):
+            target, dtype = a.device, a.dtype
+        elif isinstance(a, (device, int)) and not isinstance(a, bool):
+            target = a
+        elif isinstance(a, str):
+            try:
+                dtype = to_dtype(a)
+            except TypeError:
+                target = a
+        elif isinstance(a, bool) or a is None:
+            continue
+        else:
+            dtype = to_dtype(a)
+    return target, dtype

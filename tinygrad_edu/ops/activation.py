@@ -61,8 +61,10 @@ class LogSoftmax(Op):
         ns = xp(x)
         if not x.shape:
             out = x * 0
+        elif not x.shape[axis]:
+            out = ns.copy(x)
         else:
-            out = x - ns.max(x, axis=axis, keepdims=True) if x.shape[axis] else ns.copy(x)
+            out = x - ns.max(x, axis=axis, keepdims=True)
             out = out - ns.log(ns.sum(ns.exp(out), axis=axis, keepdims=True))
         self.saved = (out,)
         return out

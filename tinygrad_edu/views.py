@@ -13,26 +13,36 @@ if TYPE_CHECKING:
     from tinygrad_edu.function import Op
     from tinygrad_edu.tensor import Tensor
 
-# What was called to make a view, and with which settings.
-Step = tuple["type[Op]", tuple[Any, ...]]
+
+class Step:
+    """How a view was made from the one before it; views of views share the steps that they have in common."""
+
+    __slots__ = ("before", "op", "settings")
+
+    def __init__(self, before: Step | None, op: type[Op], settings: tuple[Any, ...]) -> None:
+        self.before, self.op, self.settings = before, op, settings
 
 
 def remember_base(t: Tensor, op: type[Op], source: Any, settings: tuple[Any, ...]) -> None:
     """Note of which tensor ``t`` is a view and how to make it again, for in-place writes on either of them."""
     if not backends.of(t._data).is_view(t._data, source._data):
         return
-    step = (op, settings)
     if source._view is None:
-        t._view = (source, source._node, (step,), modes.grad)
+        t._view = (source, source._node, Step(None, op, settings), modes.grad)
     else:
-        base, at, steps, recorded = source._view
-        t._view = (base, at, (*steps, step), recorded and modes.grad)
+        base, at, last, recorded = source._view
+        t._view = (base, at, Step(last, op, settings), recorded and modes.grad)
 
 
-def replay(base: Any, steps: tuple[Step, ...]) -> Any:
+def replay(base: Any, last: Step) -> Any:
     """Make a view of ``base`` (tensor or raw array) again."""
-    for op, settings in steps:
-        base = op.apply(base, *settings)
+    steps = []
+    step: Step | None = last
+    while step is not None:
+        steps.append(step)
+        step = step.before
+    for step in reversed(steps):
+        base = step.op.apply(base, *step.settings)
     return base
 
 

@@ -71,7 +71,7 @@ def to_float(x: Any) -> Any:
     """``x`` itself when it is of floating point, else converted to the default type (raw arrays pass)."""
     if isinstance(x, function.Tensor):
         return x if from_raw(x._data.dtype).category >= 2 else x.to(modes.dtype)
-    if isinstance(x, (int, float)):
+    if type(x) in (int, float, bool):  # by type: a raw value without dimensions may be a NumPy scalar, a kind of float
         raise TypeError(f"expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
     return x
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import benchmarks.workloads  # noqa: F401  (registers the workloads)
 from benchmarks import report
-from benchmarks.harness import ROOT, Options, WorkerError, measure, profile
+from benchmarks.harness import ROOT, Bench, Options, WorkerError
 from benchmarks.machine import available_cores, describe
 from benchmarks.registry import WORKLOADS
 
@@ -34,7 +34,12 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 when all is well, 1 when a workload failed or the two sides computed different losses, "
         "2 for a mistake on the command line.",
     )
-    p.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="what to measure (default: all; see --list)")
+    p.add_argument(
+        "workloads",
+        nargs="*",
+        metavar="WORKLOAD",
+        help="what to measure: workloads or the groups training (the default) and operations; see --list",
+    )
     p.add_argument("--list", action="store_true", help="list the workloads and exit")
     p.add_argument(
         "--pairs", type=positive, default=7, metavar="N", help="timed pairs of blocks (default: %(default)s)"
@@ -85,11 +90,17 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     if args.list:
         for workload in WORKLOADS.values():
-            print(f"{workload.name:<16}{workload.summary}{' (ours alone)' if workload.only_ours else ''}")
+            if workload.group == "training":
+                print(f"{workload.name:<16}{workload.summary}{' (ours alone)' if workload.only_ours else ''}")
+        print(
+            f"{'operations':<16}Single operations: {', '.join(w.name for w in WORKLOADS.values() if w.group == 'operations')}."
+        )
         return 0
-    names = [args.profile] if args.profile else list(dict.fromkeys(args.workloads)) or list(WORKLOADS)
+    groups = {w.group: [v.name for v in WORKLOADS.values() if v.group == w.group] for w in WORKLOADS.values()}
+    asked = [args.profile] if args.profile else args.workloads or ["training"]
+    names = list(dict.fromkeys(name for entry in asked for name in groups.get(entry, [entry])))
     if unknown := [name for name in names if name not in WORKLOADS]:
-        print(f"unknown workload: {', '.join(unknown)} (known: {', '.join(WORKLOADS)})", file=sys.stderr)
+        print(f"unknown workload: {', '.join(unknown)} (python -m benchmarks --list names them)", file=sys.stderr)
         return 2
     with_torch = not args.no_torch and importlib.util.find_spec("torch") is not None
     options = Options(
@@ -103,7 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     if args.profile:
         try:
-            print(profile(WORKLOADS[args.profile], options))
+            with Bench(options) as bench:
+                print(bench.profile(WORKLOADS[args.profile]))
         except WorkerError as error:
             print(error, file=sys.stderr)
             return 1
@@ -120,20 +132,22 @@ def run(names: list[str], options: Options, path: Path | None, *, markdown: bool
     print(report.headline(machine, settings), report.columns(settings), sep="\n\n", flush=True)
     results: list[dict[str, Any]] = []
     failures: dict[str, list[str]] = {}
-    for name in names:
-        try:
-            result = measure(WORKLOADS[name], options)
-        except WorkerError as error:
-            print(f"  error: {error}", flush=True)
-            failures[name] = [str(error)]
-            continue
-        results.append(result)
-        print(report.line(result), flush=True)
-        for warning in report.warnings(result):
-            print(f"  warning: {warning}", flush=True)
-        if found := report.errors(result):
-            failures[name] = found
-            print(*(f"  error: {error}" for error in found), sep="\n", flush=True)
+    with Bench(options) as bench:
+        for name in names:
+            try:
+                result = bench.measure(WORKLOADS[name])
+            except WorkerError as error:
+                print(f"  error: {error}", flush=True)
+                failures[name] = [str(error)]
+                bench.close()
+                continue
+            results.append(result)
+            print(report.line(result), flush=True)
+            for warning in report.warnings(result):
+                print(f"  warning: {warning}", flush=True)
+            if found := report.errors(result):
+                failures[name] = found
+                print(*(f"  error: {error}" for error in found), sep="\n", flush=True)
     if markdown and results:
         print("", report.markdown(results, machine, settings), sep="\n")
     path = path or ROOT / "runs" / "benchmarks" / f"{now:%Y%m%dT%H%M%SZ}.json"

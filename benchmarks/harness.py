@@ -61,14 +61,14 @@ class Options:
 
 
 class Worker:
-    """A worker process with one library and one workload; a context manager."""
+    """A worker process with one library."""
 
-    def __init__(self, library: str, workload: Workload, options: Options) -> None:
+    def __init__(self, library: str, options: Options) -> None:
         self.library = library
-        self.workload = workload
+        self.workload = ""
         self.cpu_seconds = 0.0
         self.peak_mb = 0.0
-        arguments = (library, workload.name, options.device, str(options.threads))
+        arguments = (library, options.device, str(options.threads))
         environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(options.threads))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _BOOT, str(ROOT), *arguments],
@@ -77,6 +77,11 @@ class Worker:
             text=True,
             env=environment,
         )
+
+    def build(self, workload: Workload) -> None:
+        """Make a workload's models and data."""
+        self.workload = workload.name
+        self.ask("build", name=workload.name)
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send one request and wait for its answer."""
@@ -88,17 +93,15 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise WorkerError(f"{self.workload.name} on {self.library}: the worker died (exit {self._process.wait()})")
+            raise WorkerError(f"{self.workload} on {self.library}: the worker died (exit {self._process.wait()})")
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
-            raise WorkerError(f"{self.workload.name} on {self.library}: {reply['error']}")
+            raise WorkerError(f"{self.workload} on {self.library}: {reply['error']}")
         self.cpu_seconds, self.peak_mb = reply.pop("cpu_seconds"), reply.pop("peak_mb")
         return reply
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
+        """End the process."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             self._process.stdin.close()
@@ -109,33 +112,61 @@ class Worker:
         self._process.stdout.close()
 
 
-def measure(workload: Workload, options: Options) -> dict[str, Any]:
-    """Measure one workload: compare the first steps, warm up, then time the sides in turn, pair after pair.
+class Bench:
+    """The worker processes, ours and the peer's; a context manager that ends them."""
 
-    Returns
-    -------
-    dict
-        ``sides`` (ours first) with the medians and every block, ``ratios`` ours/peer of each pair, ``agreement`` of the
-        losses, and ``other_cores``, the load by others during each pair.
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._workers: dict[str, Worker] = {}
+        self._group = ""
 
-    Raises
-    ------
-    WorkerError
-        When a side cannot run the workload.
-    """
-    with Worker(options.ours, workload, options) as ours:
-        if options.peer is None or workload.only_ours:
-            return _measure(workload, options, [ours])
-        with Worker(options.peer, workload, options) as peer:
-            return _measure(workload, options, [ours, peer])
+    def measure(self, workload: Workload) -> dict[str, Any]:
+        """Measure one workload: compare the first steps, warm up, then time the sides in turn, pair after pair.
 
+        Returns
+        -------
+        dict
+            ``sides`` (ours first) with the medians and every block, ``ratios`` ours/peer of each pair, ``agreement`` of
+            the losses, and ``other_cores``, the load by others during each pair.
 
-def profile(workload: Workload, options: Options, *, seconds: float = 2.0, lines: int = 30) -> str:
-    """The profile of our side's steps as text."""
-    with Worker(options.ours, workload, options) as ours:
+        Raises
+        ------
+        WorkerError
+            When a side cannot run the workload.
+        """
+        libraries = [self.options.ours]
+        if self.options.peer is not None and not workload.only_ours:
+            libraries.append(self.options.peer)
+        return _measure(workload, self.options, self._built(workload, libraries))
+
+    def profile(self, workload: Workload, *, seconds: float = 2.0, lines: int = 30) -> str:
+        """The profile of our side's steps as text."""
+        (ours,) = self._built(workload, [self.options.ours])
         ours.ask("check", steps=2)
         reply = ours.ask("profile", seconds=seconds, lines=lines)
-    return f"{workload.name} on {options.ours}, {reply['steps']} steps\n\n{reply['text']}"
+        return f"{workload.name} on {self.options.ours}, {reply['steps']} steps\n\n{reply['text']}"
+
+    def _built(self, workload: Workload, libraries: list[str]) -> list[Worker]:
+        """Workers that have built the workload: fresh ones, whose memory is its own, unless it is a small operation."""
+        if workload.group != "operations" or workload.group != self._group:
+            self.close()
+        self._group = workload.group
+        for library in libraries:
+            if library not in self._workers:
+                self._workers[library] = Worker(library, self.options)
+            self._workers[library].build(workload)
+        return [self._workers[library] for library in libraries]
+
+    def close(self) -> None:
+        """End the worker processes."""
+        while self._workers:
+            self._workers.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def _measure(workload: Workload, options: Options, workers: list[Worker]) -> dict[str, Any]:
@@ -182,6 +213,7 @@ def _measure(workload: Workload, options: Options, workers: list[Worker]) -> dic
     ]
     return {
         "workload": workload.name,
+        "group": workload.group,
         "steps_per_block": steps,
         "sides": sides,
         "ratios": [a["ms"] / b["ms"] for a, b in zip(*blocks, strict=True)] if len(blocks) == 2 else [],

@@ -119,6 +119,9 @@ class Workload:
         for all further values. ``benchmarks/README.md`` says how the numbers were found.
     only_ours : bool
         PyTorch has no such thing, or cannot run it: measure our side alone.
+    group : str
+        ``"training"`` or ``"operations"``. Operations are many and small: they share one process a side, are measured
+        when they or their group are named, and have a table of their own.
     """
 
     name: str
@@ -127,13 +130,19 @@ class Workload:
     check_steps: int
     rtol: tuple[float, ...]
     only_ours: bool
+    group: str
 
 
 WORKLOADS: dict[str, Workload] = {}
 
 
 def workload(
-    *, name: str | None = None, check_steps: int = 5, rtol: tuple[float, ...] = (1e-5,), only_ours: bool = False
+    *,
+    name: str | None = None,
+    check_steps: int = 5,
+    rtol: tuple[float, ...] = (1e-5,),
+    only_ours: bool = False,
+    group: str = "training",
 ) -> Callable[[Callable[[Context], Step]], Callable[[Context], Step]]:
     """Register the decorated function as a workload under its own name (or `name`); see `Workload` for the options."""
 
@@ -142,7 +151,7 @@ def workload(
         if key in WORKLOADS:
             raise ValueError(f"workload {key!r} is registered twice")
         summary = (build.__doc__ or "").strip().partition("\n")[0]
-        WORKLOADS[key] = Workload(key, build, summary, check_steps, rtol, only_ours)
+        WORKLOADS[key] = Workload(key, build, summary, check_steps, rtol, only_ours, group)
         return build
 
     return register

@@ -30,7 +30,7 @@ def headline(machine: dict[str, Any], options: dict[str, Any]) -> str:
 def columns(options: dict[str, Any]) -> str:
     """The heading over `line`."""
     ours, peer = "ours ms", f"{options['peer'] or 'peer'} ms"
-    return f"{'workload':<16}{ours:>10}{peer:>10}   {'ours/peer: median (min–max)':<30}{'peak MB':>12}   checks"
+    return f"{'workload':<24}{ours:>10}{peer:>10}   {'ours/peer: median (min–max)':<30}{'peak MB':>12}   checks"
 
 
 def line(result: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def line(result: dict[str, Any]) -> str:
         notes.append(f"losses {word} to {agreement['difference']:.0e}")
     if result["other_cores"]:
         notes.append(f"others {statistics.mean(result['other_cores']):.2f} cores")
-    return f"{result['workload']:<16}{times[0]:>10}{times[1]:>10}   {ratio:<30}{peak:>12}   {', '.join(notes)}"
+    return f"{result['workload']:<24}{times[0]:>10}{times[1]:>10}   {ratio:<30}{peak:>12}   {', '.join(notes)}"
 
 
 def errors(result: dict[str, Any]) -> list[str]:
@@ -70,13 +70,20 @@ def warnings(result: dict[str, Any]) -> list[str]:
 
 
 def markdown(results: list[dict[str, Any]], machine: dict[str, Any], options: dict[str, Any]) -> str:
-    """A table with a caption that says what it was measured on."""
+    """Tables with a caption that says what they were measured on."""
+    training = [r for r in results if r["group"] == "training"]
+    operations = [r for r in results if r["group"] == "operations"]
+    tables = [_training_table(training, options)] if training else []
+    tables += [_operations_table(operations)] if operations else []
+    return "\n\n".join([*tables, _caption(results, machine, options)])
+
+
+def _training_table(results: list[dict[str, Any]], options: dict[str, Any]) -> str:
     peer = options["peer"] or "peer"
     rows = [
         f"| workload | {options['ours']}, ms | {peer}, ms | ratio: min **median** max | peak MB, ours / {peer} |",
         "|---|---|---|---|---|",
     ]
-    versions: dict[str, str] = {"Python": machine["python"]}
     for result in results:
         sides, ratios = result["sides"], result["ratios"]
         times = [milliseconds(side["ms"]) for side in sides] + ["–"] * (2 - len(sides))
@@ -84,17 +91,39 @@ def markdown(results: list[dict[str, Any]], machine: dict[str, Any], options: di
         ratio = f"{min(ratios):.2f} **{statistics.median(ratios):.2f}** {max(ratios):.2f}" if ratios else "–"
         doubt = " (machine not quiet)" if warnings(result) else ""
         rows.append(f"| {result['workload']} | {times[0]} | {times[1]} | {ratio}{doubt} | {' / '.join(peaks)} |")
-        versions["NumPy"] = f"{sides[0]['numpy']} ({sides[0]['blas']})"
-        versions |= {side["library"]: side["version"] for side in sides}
+    return "\n".join(rows)
+
+
+def _operations_table(results: list[dict[str, Any]]) -> str:
+    """Median ratios, an operation a row; a column for each size, forward alone and forward with backward."""
+    cells: dict[str, dict[tuple[int, str], str]] = {}
+    for result in results:
+        name, size, kind = result["workload"].split("/")
+        ours = milliseconds(result["sides"][0]["ms"])
+        ratio = f"{statistics.median(result['ratios']):.2f}" if result["ratios"] else f"{ours} ms"
+        cells.setdefault(name, {})[int(size), kind] = ratio + ("?" if warnings(result) else "")
+    keys = sorted({key for row in cells.values() for key in row}, key=lambda key: (key[0], key[1] != "forward"))
+    words = {"forward": "forward", "backward": "with backward"}
+    heads = [f"{size}×{size}, {words[kind]}" if size > 1 else f"1, {words[kind]}" for size, kind in keys]
+    rows = [f"| operation | {' | '.join(heads)} |", "|---" * (len(keys) + 1) + "|"]
+    rows += [f"| {name} | {' | '.join(row.get(key, '–') for key in keys)} |" for name, row in cells.items()]
+    doubt = "\n\n`?`: the machine was not quiet." if any("?" in row for row in rows) else ""
+    return "\n".join(rows) + doubt
+
+
+def _caption(results: list[dict[str, Any]], machine: dict[str, Any], options: dict[str, Any]) -> str:
+    versions: dict[str, str] = {"Python": machine["python"]}
+    for result in results:
+        versions["NumPy"] = f"{result['sides'][0]['numpy']} ({result['sides'][0]['blas']})"
+        versions |= {side["library"]: side["version"] for side in result["sides"]}
     gpu = next((side["gpu"] for result in results for side in result["sides"] if "gpu" in side), None)
-    caption = (
+    return (
         f"{gpu or machine['processor']}, {machine['cores']} cores, {options['threads']} threads, device "
         f"{options['device']}, {options['pairs']} pairs; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + (f"; commit {machine['commit']}" if machine["commit"] else "")
         + ". Median ms per step; ratios are ours / peer of paired blocks, below 1 is faster."
     )
-    return "\n".join(rows) + "\n\n" + caption
 
 
 def save(path: Path, report: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The process that holds one library: it builds one workload and runs its steps when asked.
+"""The process that holds one library: it builds a workload and runs its steps when asked.
 
 It reads one JSON request a line from standard input and answers with one JSON object a line on the standard output it
 was started with; whatever the library prints goes to standard error.
@@ -134,20 +134,25 @@ class Session:
 
 
 def main() -> None:
-    """Serve requests until the pipe closes. Arguments: library, workload, device, threads."""
+    """Serve requests until the pipe closes. Arguments: library, device, threads."""
     pipe = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # a library that prints must not break the protocol
-    library, name, device, threads = sys.argv[1:]
+    library, device, threads = sys.argv[1:]
+    lib: Any = None
     session: Session | None = None
     with contextlib.suppress(KeyboardInterrupt):
         for line in sys.stdin:
             request = json.loads(line)
             command = request.pop("command")
             try:
-                if session is None:
-                    ctx = Context(load_library(library, int(threads)), device, name)
-                    session = Session(ctx, WORKLOADS[name].build(ctx))
-                reply = getattr(session, command)(**request)
+                if command == "build":
+                    session = None  # the workload before is freed first
+                    lib = lib or load_library(library, int(threads))
+                    ctx = Context(lib, device, request["name"])
+                    session = Session(ctx, WORKLOADS[request["name"]].build(ctx))
+                    reply = {}
+                else:
+                    reply = getattr(session, command)(**request)
                 reply |= {"peak_mb": peak_mb(), "cpu_seconds": time.process_time()}
             except Exception as error:
                 traceback.print_exc()

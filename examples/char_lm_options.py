@@ -57,7 +57,7 @@ def build_parser() -> Parser:
     model.add_argument("--input-dropout", type=number(float, 0, 1), default=0.1, help="share of embeddings dropped")
 
     training = parser.add_argument_group("training")
-    training.add_argument("--epochs", type=number(int, 1), default=12, help="passes over the training text")
+    training.add_argument("--epochs", type=number(int, 1), default=10, help="passes over the training text")
     training.add_argument("--batch-size", type=number(int, 1), default=32, help="parallel streams N")
     training.add_argument("--bptt", type=number(int, 1), default=32, help="characters T that a gradient reaches back")
     training.add_argument("--lr", type=number(float, 0, above=True), default=8e-3, help="peak learning rate of Adam")

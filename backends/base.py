@@ -11,6 +11,7 @@ backend overrides those that its library does better.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -205,6 +206,39 @@ class Backend:
     def argsort_stable(self, x: Array, axis: int, descending: bool) -> Array:
         """The stable order that sorts along ``axis``."""
         return self.namespace.argsort(x, axis=axis, descending=descending, stable=True)
+
+    # Windows ---------------------------------------------------------------------------------------------------------
+
+    def windows(self, x: Array, sizes: Sequence[int], steps: Sequence[int], dilations: Sequence[int]) -> Array:
+        """All windows over the last dimensions, (…, *lengths) to (…, *sizes, *counts), for reading only.
+
+        Element (k, i) of a dimension is x[i · step + k · dilation]; a view or a copy, whatever is faster.
+        """
+        ns = self.namespace
+        lead = len(x.shape) - len(sizes)
+        order = [*range(lead)]
+        for j, (size, step, dilation) in enumerate(zip(sizes, steps, dilations, strict=True)):
+            axis = lead + 2 * j
+            count = (x.shape[axis] - dilation * (size - 1) - 1) // step + 1
+            places = ns.reshape(ns.arange(size) * dilation, (-1, 1)) + ns.arange(count) * step
+            x = ns.take(x, ns.reshape(places, (-1,)), axis=axis)
+            x = ns.reshape(x, (*x.shape[:axis], size, count, *x.shape[axis + 1 :]))
+        order += [lead + 2 * j for j in range(len(sizes))] + [lead + 2 * j + 1 for j in range(len(sizes))]
+        return ns.permute_dims(x, tuple(order))
+
+    def overlap_add(self, w: Array, lengths: Sequence[int], steps: Sequence[int], dilations: Sequence[int]) -> Array:
+        """The adjoint of :meth:`windows`: (…, *sizes, *counts) to (…, *lengths), what overlaps adding up."""
+        n = len(lengths)
+        lead, sizes, counts = w.shape[: -2 * n], w.shape[-2 * n : -n], w.shape[-n:]
+        out = self.zeros((*lead, *lengths), dtype=w.dtype)
+        for offset in itertools.product(*map(range, sizes)):
+            places = tuple(
+                slice(k * d, k * d + s * (c - 1) + 1, s) if c else slice(0, 0)
+                for k, s, d, c in zip(offset, steps, dilations, counts, strict=True)
+            )
+            part = w[(..., *offset, *[slice(None)] * n)]
+            out = self.setitem(out, (..., *places), out[(..., *places)] + part)
+        return out
 
     # Arithmetic ------------------------------------------------------------------------------------------------------
 

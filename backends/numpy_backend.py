@@ -17,6 +17,8 @@ _SCALARS = (
     *(np.float16, np.float32, np.float64),
 )
 
+_Strided: Any = type(np.lib.stride_tricks.as_strided(np.empty(1)).base)  # stands between a strided view and its memory
+
 
 class NumpyBackend(Backend):
     """Arrays are ``numpy.ndarray``; results without dimensions may be NumPy scalars, which are faster to compute
@@ -71,6 +73,8 @@ class NumpyBackend(Backend):
     def root(self, x: Array) -> Any:
         while type(x) is np.ndarray and x.base is not None:
             x = x.base
+            if isinstance(x, _Strided):
+                x = x.base
         return x
 
     def owns(self, x: Array) -> bool:
@@ -150,6 +154,19 @@ class NumpyBackend(Backend):
         # Sorting the reversed array and reversing the result keeps equal elements in their order.
         n = x.shape[axis]
         return np.flip(n - 1 - np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
+
+    # Windows ---------------------------------------------------------------------------------------------------------
+
+    def windows(self, x: Array, sizes: Sequence[int], steps: Sequence[int], dilations: Sequence[int]) -> Array:
+        n = len(sizes)
+        inner, jumps = x.shape[-n:], x.strides[-n:]
+        counts = [(m - d * (k - 1) - 1) // s + 1 for m, k, s, d in zip(inner, sizes, steps, dilations, strict=True)]
+        strides = [j * d for j, d in zip(jumps, dilations, strict=True)]
+        strides += [j * s for j, s in zip(jumps, steps, strict=True)]
+        overlap = any(s < d * (k - 1) + 1 for k, s, d in zip(sizes, steps, dilations, strict=True))
+        return np.lib.stride_tricks.as_strided(
+            x, (*x.shape[:-n], *sizes, *counts), (*x.strides[:-n], *strides), writeable=not overlap
+        )
 
     # Arithmetic ------------------------------------------------------------------------------------------------------
 

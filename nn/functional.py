@@ -10,17 +10,22 @@ from tinygrad_edu.ops.elementwise import sigmoid, tanh
 from tinygrad_edu.ops.embedding import embedding
 from tinygrad_edu.ops.linalg import linear
 from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, logsigmoid
+from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.rearrange import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from tinygrad_edu.ops.reduce import norm
 from tinygrad_edu.ops.searching import one_hot
+from tinygrad_edu.ops.windows import fold, unfold
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy_with_logits",
+    "channel_shuffle",
     "cross_entropy",
     "dropout",
     "embedding",
+    "fold",
     "l1_loss",
     "linear",
     "log_softmax",
@@ -29,10 +34,14 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "sigmoid",
     "softmax",
     "tanh",
+    "unfold",
 ]
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.ops import activation, convert, indexing, linalg, rearrange, reduce, scatter, searching, shape
+from tinygrad_edu.ops import (
+    activation,
+    convert,
+    indexing,
+    linalg,
+    parts,
+    rearrange,
+    reduce,
+    scatter,
+    searching,
+    shape,
+    windows,
+)
 from tinygrad_edu.ops import elementwise as ew
 
 
@@ -91,17 +103,20 @@ class Methods:
     matmul, mm, bmm, mv, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
 
     # Shape
-    reshape, view, view_as, flatten, unflatten = (
-        shape.reshape,
-        shape.view,
-        shape.view_as,
-        shape.flatten,
-        shape.unflatten,
-    )
-    permute, transpose, swapaxes, t, movedim = shape.permute, shape.transpose, shape.transpose, shape.t, shape.movedim
-    expand, expand_as, broadcast_to, repeat = shape.expand, shape.expand_as, shape.broadcast_to, rearrange.repeat
-    squeeze, unsqueeze, contiguous, flip = shape.squeeze, shape.unsqueeze, rearrange.contiguous, rearrange.flip
-    narrow, select, split, chunk, unbind = shape.narrow, shape.select, shape.split, shape.chunk, shape.unbind
+    reshape, view, view_as, reshape_as = shape.reshape, shape.view, shape.view_as, shape.reshape_as
+    flatten, ravel, unflatten = shape.flatten, shape.ravel, shape.unflatten
+    permute, transpose, t, adjoint = shape.permute, shape.transpose, shape.t, shape.adjoint
+    swapaxes = swapdims = shape.transpose
+    movedim = moveaxis = shape.movedim
+    expand, expand_as, broadcast_to = shape.expand, shape.expand_as, shape.broadcast_to
+    squeeze, unsqueeze = shape.squeeze, shape.unsqueeze
+    narrow, select, split, split_with_sizes = parts.narrow, parts.select, parts.split, parts.split_with_sizes
+    chunk, tensor_split, unbind = parts.chunk, parts.tensor_split, parts.unbind
+    hsplit, vsplit, dsplit = parts.hsplit, parts.vsplit, parts.dsplit
+    unfold = windows.unfold_view
+    contiguous, flip, fliplr, flipud = rearrange.contiguous, rearrange.flip, rearrange.fliplr, rearrange.flipud
+    rot90, roll, repeat, tile = rearrange.rot90, rearrange.roll, rearrange.repeat, rearrange.tile
+    repeat_interleave = rearrange.repeat_interleave
     tril, triu = shape.tril, shape.triu
 
     @property
@@ -112,7 +127,14 @@ class Methods:
     @property
     def mT(self) -> Any:
         """The last two dimensions swapped."""
-        return shape.transpose(self, -1, -2)  # type: ignore[arg-type]
+        return shape.adjoint(self)  # type: ignore[arg-type]
+
+    @property
+    def H(self) -> Any:
+        """The transpose of a matrix (numbers are real, so nothing is conjugated)."""
+        return shape.t(self)  # type: ignore[arg-type]
+
+    mH = mT
 
     # Indexing
     gather, index_select, masked_fill = scatter.gather, scatter.index_select, scatter.masked_fill

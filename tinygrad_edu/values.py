@@ -106,7 +106,7 @@ class Values(Methods):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._data.shape:
             raise TypeError("a tensor without dimensions cannot be iterated over")
-        from tinygrad_edu.ops.shape import unbind
+        from tinygrad_edu.ops.parts import unbind
 
         return iter(unbind(self, 0))  # type: ignore[arg-type]
 

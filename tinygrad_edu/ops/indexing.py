@@ -236,9 +236,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Any:
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The ``k`` largest (or smallest) along ``dim`` in order, and where they stood: (values, indices)."""
+    from tinygrad_edu.ops.parts import narrow
     from tinygrad_edu.ops.reduce import ValuesAndIndices
     from tinygrad_edu.ops.scatter import gather
-    from tinygrad_edu.ops.shape import narrow
 
     n = input.shape[axis_of(dim, len(input.shape))] if input.shape else 1
     if not 0 <= k <= n:

@@ -20,7 +20,7 @@ from tinygrad_edu.ops._types import xp
 from tinygrad_edu.ops.elementwise import relu, sigmoid, tanh
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.linalg import linear
-from tinygrad_edu.ops.shape import chunk, unbind
+from tinygrad_edu.ops.parts import chunk, unbind
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

@@ -135,8 +135,8 @@ class Prod(Op):
     def backward(self, g: Any) -> Any:
         # The product of all others, as the product of those before and those after: right also where factors are zero.
         from tinygrad_edu.ops.joining import cat
+        from tinygrad_edu.ops.parts import narrow
         from tinygrad_edu.ops.rearrange import flip
-        from tinygrad_edu.ops.shape import narrow
 
         (x,) = self.saved
         if len(x.shape) == 0:
@@ -153,7 +153,7 @@ class Prod(Op):
 def cumprod(input: Tensor, dim: int) -> Tensor:
     """The running product along ``dim``."""
     from tinygrad_edu.ops.joining import stack
-    from tinygrad_edu.ops.shape import unbind
+    from tinygrad_edu.ops.parts import unbind
 
     axis = axis_of(dim, len(input.shape))
     if isinstance(input, function.Tensor) and not input.is_floating_point():

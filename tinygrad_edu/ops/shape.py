@@ -1,4 +1,4 @@
-"""Shaping: every function here rearranges elements without computing on them."""
+"""Views: the same elements in the same memory under another shape, order of dimensions, or broadcast."""
 
 from __future__ import annotations
 
@@ -51,20 +51,33 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     ------
     ValueError
         When the number of elements differs.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.arange(6).reshape(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
     """
-    sizes = sizes_of(shape)
-    n, known = count(input.shape), count([s for s in sizes if s != -1])
-    if min(sizes, default=0) < -1 or sizes.count(-1) > 1:
-        raise ValueError(f"reshape: at most one size of {sizes} may be -1, and none smaller")
-    if known != n if -1 not in sizes else (n % known if known else True):
-        raise ValueError(f"reshape: {n} elements of shape {tuple(input.shape)} do not fit into shape {sizes}")
-    if -1 in sizes:
-        sizes = tuple(n // known if s == -1 else s for s in sizes)
-    return run(Reshape(), (input, sizes))
+    return run(Reshape(), (input, _complete("reshape", count(input.shape), sizes_of(shape), tuple(input.shape))))
+
+
+def _complete(name: str, n: int, sizes: tuple[int, ...], have: Any) -> tuple[int, ...]:
+    """``sizes`` for ``n`` elements with -1 filled in."""
+    if -1 not in sizes:
+        if count(sizes) != n or min(sizes, default=0) < 0:
+            raise ValueError(f"{name}: {n} elements of {have} do not fit into shape {sizes}")
+        return sizes
+    known = count([s for s in sizes if s != -1])
+    if min(sizes) < -1 or sizes.count(-1) > 1:
+        raise ValueError(f"{name}: at most one size of {sizes} may be -1, and none smaller")
+    if not known or n % known:
+        raise ValueError(f"{name}: {n} elements of {have} do not fit into shape {sizes}")
+    return tuple(n // known if s == -1 else s for s in sizes)
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """Like :func:`reshape`; ``view(dtype)`` is not offered."""
+    """Like :func:`reshape`: the memory is shared where the layout allows it."""
     return reshape(input, *shape)
 
 
@@ -73,26 +86,74 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, tuple(other.shape))
 
 
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """Reshape to the shape of ``other``."""
+    return reshape(input, tuple(other.shape))
+
+
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Join the dimensions ``start_dim`` … ``end_dim`` into one."""
+    """Join the dimensions ``start_dim`` … ``end_dim`` into one.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.flatten(tg.zeros(2, 3, 4), 1).shape
+    Size([2, 12])
+    """
     shape = tuple(input.shape)
     a, b = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
     if a > b:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
-    if not shape:
-        return reshape(input, (1,))
     return reshape(input, (*shape[:a], count(shape[a : b + 1]), *shape[b + 1 :]))
 
 
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension."""
+    return reshape(input, (-1,) if input.numel() else (0,))
+
+
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Split one dimension into several."""
-    axis = axis_of(dim, len(input.shape))
-    return reshape(input, (*input.shape[:axis], *_inferred(input.shape[axis], sizes), *input.shape[axis + 1 :]))
+    """Split one dimension into several; one size may be -1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.unflatten(tg.zeros(2, 12), 1, (3, -1)).shape
+    Size([2, 3, 4])
+    """
+    shape = tuple(input.shape)
+    if not shape or not len(sizes):
+        raise ValueError(f"unflatten: cannot split a dimension of shape {shape} into {tuple(sizes)}")
+    axis = axis_of(dim, len(shape))
+    parts = _complete("unflatten", shape[axis], sizes_of((sizes,)), f"dimension {axis}")
+    return reshape(input, (*shape[:axis], *parts, *shape[axis + 1 :]))
 
 
-def _inferred(n: int, sizes: Sequence[int]) -> tuple[int, ...]:
-    known = count([s for s in sizes if s != -1])
-    return tuple(n // known if s == -1 else s for s in sizes)
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Remove dimensions of size 1: all of them, or those in ``dim`` that have size 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.squeeze(tg.zeros(1, 2, 1)).shape, tg.squeeze(tg.zeros(1, 2, 1), (0, 1)).shape
+    (Size([2]), Size([2, 1]))
+    """
+    shape = tuple(input.shape)
+    axes = () if isinstance(dim, (tuple, list)) and not dim else axes_of(dim, len(shape))
+    return reshape(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """Insert a dimension of size 1 before place ``dim``.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.unsqueeze(tg.zeros(2), -1).shape
+    Size([2, 1])
+    """
+    axis = axis_of(dim, len(input.shape) + 1)
+    return reshape(input, (*input.shape[:axis], 1, *input.shape[axis:]))
 
 
 class Permute(Op):
@@ -109,16 +170,36 @@ class Permute(Op):
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
-    """Reorder the dimensions; a view."""
+    """Reorder the dimensions; a view.
+
+    Raises
+    ------
+    ValueError
+        When ``dims`` does not name every dimension once.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.permute(tg.zeros(2, 3, 4), (2, 0, 1)).shape
+    Size([4, 2, 3])
+    """
     ndim = len(input.shape)
-    order = tuple(axis_of(d, ndim) for d in sizes_of(dims))
+    given = sizes_of(dims)
+    order = tuple(axis_of(d, ndim) for d in given)
     if sorted(order) != list(range(ndim)):
-        raise ValueError(f"permute: {dims} is no reordering of {ndim} dimensions")
+        raise ValueError(f"permute: {given} is no reordering of {ndim} dimensions")
     return run(Permute(), (input, order))
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Swap two dimensions; a view."""
+    """Swap two dimensions; a view.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.transpose(tg.zeros(2, 3, 4), 0, -1).shape
+    Size([4, 3, 2])
+    """
     ndim = len(input.shape)
     order = list(range(ndim))
     a, b = axis_of(dim0, ndim), axis_of(dim1, ndim)
@@ -127,15 +208,43 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return run(Permute(), (input, tuple(order)))
 
 
+swapaxes = swapdims = transpose
+
+
 def t(input: Tensor) -> Tensor:
-    """Transpose of a matrix; tensors with fewer dimensions stay as they are."""
+    """Transpose of a matrix; tensors with fewer dimensions stay as they are.
+
+    Raises
+    ------
+    ValueError
+        When there are more than two dimensions.
+    """
     if len(input.shape) > 2:
         raise ValueError(f"t: expected at most 2 dimensions, got shape {tuple(input.shape)}; use transpose(dim0, dim1)")
     return permute(input, tuple(reversed(range(len(input.shape)))))
 
 
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions swapped (numbers are real, so nothing is conjugated); a view."""
+    if len(input.shape) < 2:
+        raise ValueError(f"adjoint: expected at least 2 dimensions, got shape {tuple(input.shape)}")
+    return transpose(input, -2, -1)
+
+
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Move dimensions to other places; the rest keep their order."""
+    """Move dimensions to other places; the rest keep their order.
+
+    Raises
+    ------
+    ValueError
+        When source and destination do not pair distinct dimensions.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.movedim(tg.zeros(2, 3, 4), 0, -1).shape
+    Size([3, 4, 2])
+    """
     ndim = len(input.shape)
     src = [axis_of(d, ndim) for d in ([source] if isinstance(source, int) else source)]
     dst = [axis_of(d, ndim) for d in ([destination] if isinstance(destination, int) else destination)]
@@ -144,6 +253,9 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     rest = iter(i for i in range(ndim) if i not in src)
     places = dict(zip(dst, src, strict=True))
     return permute(input, tuple(places[i] if i in places else next(rest) for i in range(ndim)))
+
+
+moveaxis = movedim
 
 
 class Expand(Op):
@@ -165,6 +277,13 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     ------
     ValueError
         When a dimension that is not of size 1 would change.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
     """
     wanted = sizes_of(sizes)
     have = tuple(input.shape)
@@ -185,68 +304,76 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, tuple(other.shape))
 
 
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Remove dimensions of size 1: all of them, or those in ``dim`` that have size 1."""
-    axes = axes_of(dim, len(input.shape))
-    return reshape(input, tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes))
+def broadcast_shapes(*shapes: int | Sequence[int]) -> Any:
+    """The shape that tensors of these shapes have together.
+
+    Raises
+    ------
+    ValueError
+        When a dimension has two different sizes, neither of them 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.broadcast_shapes((3, 1), (2,))
+    Size([3, 2])
+    """
+    from tinygrad_edu.values import Size
+
+    full = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    out = [1] * max(map(len, full), default=0)
+    for shape in full:
+        for i, n in enumerate(reversed(shape), 1):
+            if n < 0 or (n != 1 and out[-i] not in (1, n)):
+                raise ValueError(f"broadcast_shapes: {' and '.join(map(str, full))} do not broadcast")
+            out[-i] = n if out[-i] == 1 else out[-i]
+    return Size(out)
 
 
-def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """Insert a dimension of size 1 before place ``dim``."""
-    axis = axis_of(dim, len(input.shape) + 1)
-    return reshape(input, (*input.shape[:axis], 1, *input.shape[axis:]))
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All tensors expanded to the shape that they have together; views.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> [x.shape for x in tg.broadcast_tensors(tg.zeros(3, 1), tg.zeros(2))]
+    [Size([3, 2]), Size([3, 2])]
+    """
+    shape = tuple(broadcast_shapes(*(tuple(x.shape) for x in tensors)))
+    return tuple(expand(x, shape) for x in tensors)
 
 
-def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """The part ``start`` … ``start + length`` of a dimension; a view."""
-    from tinygrad_edu.ops.indexing import getitem
-
-    axis = axis_of(dim, len(input.shape))
-    n = input.shape[axis]
-    if start < 0:
-        start += n
-    if not (0 <= start and 0 <= length and start + length <= n):
-        raise IndexError(f"narrow: {start} to {start + length} is outside of dimension {dim}, which has size {n}")
-    return getitem(input, (*[slice(None)] * axis, slice(start, start + length)))
+def atleast_1d(*tensors: Any) -> Any:
+    """Tensors without dimensions get one; a tuple for several tensors or a sequence of them."""
+    return _each(tensors, lambda x: reshape(x, (1,)) if not x.shape else x)
 
 
-def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice ``index`` of a dimension, which disappears; a view."""
-    from tinygrad_edu.ops.indexing import getitem
-
-    return getitem(input, (*[slice(None)] * axis_of(dim, len(input.shape)), index))
+def atleast_2d(*tensors: Any) -> Any:
+    """Tensors with fewer than two dimensions get dimensions of size 1 in front."""
+    return _each(tensors, lambda x: reshape(x, (1,) * (2 - len(x.shape)) + tuple(x.shape)) if len(x.shape) < 2 else x)
 
 
-def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts of a given size (the last may be smaller), or of the given sizes; views."""
-    n = tensor.shape[axis_of(dim, len(tensor.shape))]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size <= 0 and n:
-            raise ValueError(f"split: the size of a part must be positive, got {size}")
-        sections = [min(size, n - i) for i in range(0, n, size)] if n else [0]
-    else:
-        sections = list(split_size_or_sections)
-        if sum(sections) != n:
-            raise ValueError(f"split: the sizes {sections} add up to {sum(sections)}, dimension {dim} has {n}")
-    starts = [sum(sections[:i]) for i in range(len(sections))]
-    return tuple(narrow(tensor, dim, s, k) for s, k in zip(starts, sections, strict=True))
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors with fewer than three dimensions get some: (n,) becomes (1, n, 1), and (n, m) becomes (n, m, 1).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.atleast_3d(tg.zeros(2)).shape, tg.atleast_3d(tg.zeros(2, 3)).shape
+    (Size([1, 2, 1]), Size([2, 3, 1]))
+    """
+
+    def deepen(x: Any) -> Any:
+        shape = tuple(x.shape)
+        return x if len(shape) > 2 else reshape(x, (*shape, 1) if len(shape) == 2 else (1, *(shape or (1,)), 1))
+
+    return _each(tensors, deepen)
 
 
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` parts of equal size (the last may be smaller); views."""
-    if chunks < 1:
-        raise ValueError(f"chunk: expected at least one chunk, got {chunks}")
-    n = input.shape[axis_of(dim, len(input.shape))]
-    return split(input, max(-(-n // chunks), 1), dim)
-
-
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along a dimension; views."""
-    axis = axis_of(dim, len(input.shape))
-    if not len(input.shape):
-        raise ValueError("unbind: a tensor without dimensions has no slices")
-    return tuple(select(input, axis, i) for i in range(input.shape[axis]))
+def _each(tensors: tuple[Any, ...], change: Any) -> Any:
+    if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
+        return change(tensors[0])
+    return tuple(map(change, tensors[0] if len(tensors) == 1 else tensors))
 
 
 class Triangle(Op):

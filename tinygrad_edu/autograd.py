@@ -115,13 +115,13 @@ def grad(
     >>> dy.item(), ddy.item()
     (12.0, 12.0)
     """
-    wanted = _sequence(inputs)
-    roots = _roots(_sequence(outputs), _sequence(grad_outputs), create_graph)
-    found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "grad: materialize_grads=True returns zeros for unused inputs; allow_unused=False contradicts it"
         )
+    wanted = _sequence(inputs)
+    roots = _roots(_sequence(outputs), _sequence(grad_outputs), create_graph)
+    found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)
     results: list[Any] = []
     for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
         if g is not None:

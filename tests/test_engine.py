@@ -618,12 +618,17 @@ def test_an_exception_of_a_hook_comes_through() -> None:
     assert tg.is_grad_enabled() and x.grad is None
 
 
-def test_a_hook_that_writes_on_the_gradient_harms_nobody_else() -> None:
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_hook_that_writes_on_the_gradient_harms_nobody_else(create_graph: bool) -> None:
     x, w = leaf(1.0), leaf(2.0)
     h = x + w
-    h.register_hook(lambda g: g.mul_(0) and None)
+
+    def write(g: tg.Tensor) -> None:
+        g.mul_(0)
+
+    h.register_hook(write)
     v = tg.tensor(1.0, dtype=tg.float64)
-    (h + x).backward(v)
+    (h + x).backward(v, create_graph=create_graph)
     same(v, 1.0)
     same(w.grad, 1.0)
     same(x.grad, 2.0)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import backends
-from tinygrad_edu._state import modes
 from tinygrad_edu.node import Node, extra_of
 from tinygrad_edu.sparse import SparseGrad
 
@@ -65,7 +64,6 @@ def retain_grad(tensor: Tensor) -> None:
     def keep(g: Tensor) -> None:
         t = ref()
         if t is not None:
-            g = g.clone() if modes.grad else g
             t._grad = g if t._grad is None else t._grad + g
 
     hooks_of(node)[RETAIN] = keep
@@ -91,7 +89,8 @@ def run_hooks(node: Node, g: Any, graph: bool) -> Any:
     if type(g) is SparseGrad:
         g = g.dense()
     for hook in [*hooks.values(), *([] if keep is None else [keep])]:
-        given = g if isinstance(g, Tensor) else Tensor._wrap(backends.of(g).copy(g))
+        # A copy: a hook may write on it, and others may hold the same cotangent.
+        given = g.clone() if isinstance(g, Tensor) else Tensor._wrap(backends.of(g).copy(g))
         result = hook(given)
         if result is None:
             continue

@@ -42,15 +42,13 @@ def cross_entropy(x: Array, target: Array, keep: bool) -> tuple[Array, tuple[Arr
 
 
 def cross_entropy_backward(
-    work: tuple[Array, Array], target: Array, weights: Array | None, factor: Any, reuse: bool
+    work: tuple[Array, Array], target: Array, keep: Array | None, factor: Any, reuse: bool
 ) -> Array:
-    """The gradient of the logits: (softmax - one-hot) · weight · factor, in the memory of ``work`` when it may be used
-    up."""
+    """The gradient of the logits, (softmax - one-hot) · factor, and 0 in rows that ``keep`` leaves out; in the memory of
+    ``work`` when it may be used up."""
     e, total = work
     n, width = e.shape
     scale = np.full((n, 1), factor, e.dtype)
-    if weights is not None:
-        scale *= weights[:, None]
     out = e if reuse else np.empty_like(e)
     by_sum = scale / total
 
@@ -60,4 +58,6 @@ def cross_entropy_backward(
 
     split(share, n, 2 * e.size)
     out[np.arange(n), target] -= scale[:, 0]
+    if keep is not None:
+        out[~keep] = 0
     return out

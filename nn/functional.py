@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.ops import elementwise as ew
-from tinygrad_edu.ops.activation import cross_entropy, dropout, log_softmax, mse_loss, nll_loss, softmax
+from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
+from tinygrad_edu.ops.cross_entropy import cross_entropy, nll_loss
 from tinygrad_edu.ops.elementwise import sigmoid, tanh
 from tinygrad_edu.ops.embedding import embedding
 from tinygrad_edu.ops.linalg import linear
-from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, logsigmoid
+from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, logsigmoid, mse_loss
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.rearrange import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from tinygrad_edu.ops.reduce import norm

@@ -73,7 +73,7 @@ def derivatives(
 
     def keep(what: str, grads: list[Any]) -> None:
         found[what] = [
-            np.zeros(tuple(x.shape), x.detach().numpy().dtype) if g is None else g.detach().numpy()
+            np.zeros(tuple(x.shape), x.detach().numpy().dtype) if g is None else g.numpy(force=True)
             for x, g in zip(wanted, grads, strict=True)
         ]
 

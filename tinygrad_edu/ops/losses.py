@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._types import to_float, xp
-from tinygrad_edu.ops.activation import _check_reduction
 from tinygrad_edu.ops.reduce import mean
 from tinygrad_edu.ops.reduce import sum as sum_
 
@@ -33,6 +32,12 @@ def logsigmoid(input: Tensor) -> Tensor:
     return run(LogSigmoid(), (to_float(input),))
 
 
+def check_reduction(name: str, reduction: str) -> None:
+    """Raise ``ValueError`` for an unknown reduction."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+
+
 def _check_shapes(name: str, input: Tensor, target: Tensor) -> None:
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(
@@ -44,6 +49,19 @@ def _reduced(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else (mean(losses) if reduction == "mean" else sum_(losses))
 
 
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The squared error (input - target)², averaged, summed or as it is.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ.
+    """
+    check_reduction("mse_loss", reduction)
+    _check_shapes("mse_loss", input, target)
+    return _reduced(ew.square(input - target), reduction)
+
+
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """The absolute error |input - target|, averaged, summed or as it is; its derivative at 0 is taken as 0.
 
@@ -52,7 +70,7 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     ValueError
         When the shapes differ.
     """
-    _check_reduction("l1_loss", reduction)
+    check_reduction("l1_loss", reduction)
     _check_shapes("l1_loss", input, target)
     return _reduced(ew.abs(input - target), reduction)
 
@@ -90,7 +108,7 @@ def binary_cross_entropy_with_logits(
     tensor(0.6931)
     """
     name = "binary_cross_entropy_with_logits"
-    _check_reduction(name, reduction)
+    check_reduction(name, reduction)
     _check_shapes(name, input, target)
     hit = target if pos_weight is None else target * pos_weight
     # ln(1 - σ(x)) = ln σ(x) - x, so one logarithm is enough.

@@ -1,0 +1,251 @@
+"""Losses of classification: the cross entropy between logits and classes or probabilities, and the negative log likelihood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu._state import modes
+from tinygrad_edu.function import Fused, run
+from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._types import to_float, xp
+from tinygrad_edu.ops.activation import log_softmax
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.losses import check_reduction
+from tinygrad_edu.ops.reduce import logsumexp
+from tinygrad_edu.ops.reduce import sum as sum_
+from tinygrad_edu.ops.scatter import gather
+from tinygrad_edu.ops.shape import movedim, reshape
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+
+class CrossEntropy(Fused):
+    """Sum over rows of logsumexp(x) - x[target], times a scale, for logits (N, C) and class numbers (N,)."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return "cross_entropy"
+
+    def forward(self, x: Any, target: Any, keep: Any, scale: float) -> Any:
+        """``keep`` (N,) is False for rows that do not count; None counts all."""
+        ns = xp(x)
+        kernel = ns.kernels.get("cross_entropy")
+        if kernel is not None:
+            losses, work = kernel(x, target, any(e is not None for e in self.edges))
+        else:
+            top = ns.max(x, axis=1, keepdims=True)
+            work = ns.exp(x - top)
+            total = ns.sum(work, axis=1, keepdims=True)
+            work = work / total
+            losses = ns.log(total[:, 0]) + top[:, 0] - ns.getitem(x, (ns.arange(x.shape[0]), target))
+        self.saved = x, target, keep, scale, work
+        if keep is not None:
+            losses = ns.where(keep, losses, ns.zeros_like(losses))
+        return ns.astype(ns.sum(losses) * scale, x.dtype)
+
+    def backward(self, g: Any) -> Any:
+        _, target, keep, scale, work = self.saved
+        ns = xp(target)
+        factor = g * scale
+        kernel = ns.kernels.get("cross_entropy_backward")
+        if kernel is not None:
+            return kernel(work, target, keep, factor, not modes.retain)
+        hits = ns.astype(ns.expand_dims(target, axis=1) == ns.arange(work.shape[1]), work.dtype)
+        gx = (work - hits) * factor
+        return gx if keep is None else ns.where(ns.expand_dims(keep, axis=1), gx, ns.zeros_like(gx))
+
+    @staticmethod
+    def reference(x: Any, target: Any, keep: Any, scale: float) -> Any:
+        losses = logsumexp(x, 1) - reshape(gather(x, 1, reshape(target, (-1, 1))), (-1,))
+        return sum_(losses if keep is None else ew.where(keep, losses, 0)) * scale
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The cross entropy between logits and classes: -ln softmax(input)[target].
+
+    Parameters
+    ----------
+    input : Tensor, (C,), (N, C) or (N, C, d1, …)
+        Unnormalised log-probabilities.
+    target : Tensor
+        Class numbers of shape (), (N,) or (N, d1, …); or probabilities in the shape of ``input``.
+    weight : Tensor, (C,), optional
+        A factor for each class; "mean" then divides by the sum of the factors used.
+    ignore_index : int
+        Targets with this number do not count.
+    reduction : "mean", "sum" or "none"
+        The mean over no targets at all is not a number, and its gradient is 0.
+    label_smoothing : float
+        In [0, 1]: the share of the target that is spread evenly over all classes.
+
+    Raises
+    ------
+    IndexError
+        When a class number is out of range.
+    TypeError
+        When the types do not fit.
+    ValueError
+        When shapes do not fit.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> logits = tg.zeros(2, 4)
+    >>> tg.nn.functional.cross_entropy(logits, tg.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    check_reduction("cross_entropy", reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    axis = _class_axis("cross_entropy", input, weight)
+    if target.is_floating_point():
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, axis)
+    x, labels, keep, counted = _rows("cross_entropy", input, target, axis, ignore_index)
+    if weight is None and label_smoothing == 0 and reduction != "none":
+        scale = 1 / counted if reduction == "mean" and counted else 1.0
+        loss = run(CrossEntropy(), (to_float(x), labels, keep, scale))
+        return loss if counted or reduction == "sum" else loss + float("nan")
+    losses, factors = _weighted_losses(log_softmax(x, 1), labels, keep, weight, label_smoothing)
+    return _reduced(losses, factors, counted, reduction, target)
+
+
+def _class_axis(name: str, input: Tensor, weight: Tensor | None) -> int:
+    """The dimension of classes; raises when there is none or the weights of classes do not fit."""
+    shape = tuple(input.shape)
+    if not shape:
+        raise ValueError(f"{name}: the input needs a dimension of classes, got a tensor without dimensions")
+    axis = 0 if len(shape) == 1 else 1
+    if weight is not None:
+        if tuple(weight.shape) != (shape[axis],):
+            raise ValueError(
+                f"{name}: the weight needs shape ({shape[axis]},), a factor for each class, got {tuple(weight.shape)}"
+            )
+        if weight.dtype is not input.dtype:
+            raise TypeError(
+                f"{name}: the input is {input.dtype} and the weight {weight.dtype}; convert one with .to(dtype)"
+            )
+    return axis
+
+
+def _rows(
+    name: str, input: Tensor, target: Tensor, axis: int, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor | None, int]:
+    """The input as (N, C), the class of each row (0 where it does not count), which rows count, and how many."""
+    shape = tuple(input.shape)
+    fitting = shape[:axis] + shape[axis + 1 :]
+    if tuple(target.shape) != fitting:
+        soft = f" (class numbers) or {shape} (probabilities)" if name == "cross_entropy" else ""
+        raise ValueError(
+            f"{name}: for an input of shape {shape} the target must have shape {fitting}{soft}, got {tuple(target.shape)}"
+        )
+    x = input if len(shape) == 2 else reshape(movedim(input, axis, -1), (target.numel(), shape[axis]))
+    labels = reshape(target, (-1,))
+    keep = _valid_labels(name, labels, shape[axis], ignore_index)
+    if keep is None:
+        return x, labels, None, labels.numel()
+    return x, ew.where(keep, labels, 0), keep, int(sum_(keep))
+
+
+def _valid_labels(name: str, labels: Tensor, classes: int, ignore_index: int) -> Tensor | None:
+    """Check the range of class numbers; the mask of those that count, or None when all do."""
+    if labels.dtype.category != 1:
+        raise TypeError(f"{name}: class numbers must be integers, got {labels.dtype}")
+    raw = labels._data
+    low, high = xp(raw).bounds(raw)
+    if low >= 0 and high < classes and not 0 <= ignore_index < classes:
+        return None
+    keep = labels != ignore_index
+    counted = ew.where(keep, labels, 0)
+    low, high = xp(raw).bounds(counted._data)
+    if low < 0 or high >= classes:
+        raise IndexError(f"{name}: target {low if low < 0 else high} is out of range for {classes} classes")
+    return keep
+
+
+def _weighted_losses(
+    logp: Tensor, labels: Tensor, keep: Tensor | None, weight: Tensor | None, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """The loss of each row, and its share in the mean's divisor."""
+    classes = logp.shape[1]
+    factors = logp.new_ones(labels.shape) if weight is None else getitem(weight, labels)
+    losses = -reshape(gather(logp, 1, reshape(labels, (-1, 1))), (-1,)) * factors
+    if smoothing:
+        spread = -sum_(logp if weight is None else logp * weight, 1)
+        losses = losses * (1 - smoothing) + spread * (smoothing / classes)
+    if keep is None:
+        return losses, factors
+    return ew.where(keep, losses, 0), ew.where(keep, factors, 0)
+
+
+def _reduced(losses: Tensor, factors: Tensor, counted: int, reduction: str, target: Tensor) -> Tensor:
+    """The losses in the shape of the target, their sum, or their mean weighted by factors."""
+    if reduction == "none":
+        return reshape(losses, tuple(target.shape))
+    total = sum_(losses)
+    if reduction == "sum":
+        return total
+    return total / sum_(factors) if counted else total + float("nan")
+
+
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, axis: int
+) -> Tensor:
+    if tuple(target.shape) != tuple(input.shape):
+        raise ValueError(
+            f"cross_entropy: probabilities as target must have the input's shape {tuple(input.shape)}, got {tuple(target.shape)}; "
+            "class numbers must be integers"
+        )
+    classes = input.shape[axis]
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / classes
+    logp = log_softmax(input, axis)
+    if weight is not None:
+        logp = logp * reshape(weight, [classes if i == axis else 1 for i in range(len(input.shape))])
+    losses = -sum_(logp * target, axis)
+    if reduction == "none":
+        return losses
+    return sum_(losses) if reduction == "sum" else sum_(losses) / losses.numel()
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """The negative log likelihood -input[target], for log-probabilities (C,), (N, C) or (N, C, d1, …).
+
+    Parameters
+    ----------
+    target : Tensor
+        Class numbers of shape (), (N,) or (N, d1, …).
+    weight, ignore_index, reduction
+        As in :func:`cross_entropy`.
+
+    Raises
+    ------
+    IndexError
+        When a class number is out of range.
+    TypeError
+        When the types do not fit.
+    ValueError
+        When shapes do not fit.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.functional.nll_loss(tg.tensor([[-1.0, -2.0]]), tg.tensor([1]))
+    tensor(2.)
+    """
+    check_reduction("nll_loss", reduction)
+    axis = _class_axis("nll_loss", input, weight)
+    logp, labels, keep, counted = _rows("nll_loss", input, target, axis, ignore_index)
+    losses, factors = _weighted_losses(logp, labels, keep, weight, 0.0)
+    return _reduced(losses, factors, counted, reduction, target)

@@ -12,19 +12,22 @@ backend overrides those that its library does better.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from tinygrad_edu.backends import _special
 
 Array = Any
 
 STANDARD = (
     "abs acos acosh add all any arange argmax argmin argsort asarray asin asinh astype atan atan2 atanh "
     "bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor broadcast_arrays "
-    "broadcast_to ceil clip concat cos cosh cumulative_sum divide empty empty_like equal exp expand_dims expm1 eye "
-    "finfo flip floor floor_divide full full_like greater greater_equal hypot iinfo isfinite isinf isnan less less_equal "
+    "broadcast_to ceil clip concat copysign cos cosh cumulative_sum divide empty empty_like equal exp expand_dims expm1 eye "
+    "finfo flip floor floor_divide full full_like greater greater_equal hypot iinfo isdtype isfinite isinf isnan less less_equal "
     "linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul matrix_transpose max "
     "maximum mean meshgrid min minimum moveaxis multiply negative nonzero not_equal ones ones_like permute_dims positive "
-    "pow prod remainder repeat reshape roll round searchsorted sign sin sinh sort sqrt square squeeze stack std subtract "
+    "pow prod remainder repeat reshape roll round searchsorted sign signbit sin sinh sort sqrt square squeeze stack std subtract "
     "sum take tan tanh tensordot tile tril triu trunc unique_inverse unique_values unstack var vecdot where zeros zeros_like"
 ).split()
 
@@ -260,8 +263,45 @@ class Backend:
         return x
 
     def sigmoid(self, x: Array) -> Array:
-        """1 / (1 + e⁻ˣ), through tanh so that nothing overflows."""
-        return 0.5 * self.namespace.tanh(0.5 * x) + 0.5
+        """1 / (1 + e⁻ˣ), with the relative precision of the exponential where it is tiny."""
+        return 1 / (1 + self.namespace.exp(-x))
+
+    def exp2(self, x: Array) -> Array:
+        """Two to the power of x."""
+        return 2.0**x
+
+    def logaddexp2(self, x: Array, y: Array) -> Array:
+        """log₂(2ˣ + 2ʸ)."""
+        ns = self.namespace
+        return ns.logaddexp(x * math.log(2), y * math.log(2)) / math.log(2)
+
+    def fmod(self, x: Array, y: Any) -> Array:
+        """The remainder with the sign of ``x``."""
+        ns = self.namespace
+        rest = ns.remainder(ns.abs(x), abs(y))
+        return ns.where(x < 0, -rest, rest)
+
+    def fmax(self, x: Array, y: Any) -> Array:
+        """The larger, and the number where the other is NaN."""
+        ns = self.namespace
+        return ns.where(y != y, x, ns.where(x != x, y, ns.maximum(x, y)))
+
+    def fmin(self, x: Array, y: Any) -> Array:
+        """The smaller, and the number where the other is NaN."""
+        ns = self.namespace
+        return ns.where(y != y, x, ns.where(x != x, y, ns.minimum(x, y)))
+
+    def erf(self, x: Array) -> Array:
+        """The error function."""
+        return _special.erf(self.namespace, x)
+
+    def erfc(self, x: Array) -> Array:
+        """1 - erf(x), exact where it is tiny."""
+        return _special.erfc(self.namespace, x)
+
+    def erfinv(self, x: Array) -> Array:
+        """The inverse of the error function."""
+        return _special.erfinv(self.namespace, x)
 
     # Random numbers --------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _numpy_kernels, _numpy_threads
+from tinygrad_edu.backends import _numpy_kernels, _numpy_special, _numpy_threads
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
 _SCALARS = (
@@ -186,11 +186,31 @@ class NumpyBackend(Backend):
         return x
 
     def sigmoid(self, x: Array) -> Array:
-        y = np.asarray(np.multiply(x, 0.5))
-        np.tanh(y, out=y)
-        y *= 0.5
-        y += 0.5
-        return y
+        if x.dtype == np.float16:
+            return self.sigmoid(x.astype(np.float32)).astype(np.float16)
+        y = np.asarray(np.negative(x))
+        np.minimum(y, 87.0 if y.dtype == np.float32 else 708.0, out=y)  # what the exponential can hold
+        np.exp(y, out=y)
+        y += 1.0
+        return np.divide(1.0, y, out=y)
+
+    def exp2(self, x: Array) -> Array:
+        return np.exp2(x)
+
+    def logaddexp2(self, x: Array, y: Array) -> Array:
+        return np.logaddexp2(x, y)
+
+    def fmod(self, x: Array, y: Any) -> Array:
+        return np.fmod(x, y)
+
+    def fmax(self, x: Array, y: Any) -> Array:
+        return np.fmax(x, y)
+
+    def fmin(self, x: Array, y: Any) -> Array:
+        return np.fmin(x, y)
+
+    def erf(self, x: Array) -> Array:
+        return super().erf(x) if x.dtype != np.float32 else _numpy_special.erf_single(x)
 
     # Threads ---------------------------------------------------------------------------------------------------------
 

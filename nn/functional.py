@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
 from tinygrad_edu.ops.cross_entropy import cross_entropy, nll_loss
-from tinygrad_edu.ops.elementwise import sigmoid, tanh
+from tinygrad_edu.ops.elementwise import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    rrelu,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanh,
+    tanhshrink,
+    threshold,
+)
 from tinygrad_edu.ops.embedding import embedding
 from tinygrad_edu.ops.linalg import linear
-from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, logsigmoid, mse_loss
+from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, mse_loss
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.rearrange import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from tinygrad_edu.ops.reduce import norm
@@ -22,15 +46,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "binary_cross_entropy_with_logits",
+    "celu",
     "channel_shuffle",
     "cross_entropy",
     "dropout",
+    "elu",
     "embedding",
     "fold",
+    "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "l1_loss",
+    "leaky_relu",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "mish",
     "mse_loss",
     "nll_loss",
     "normalize",
@@ -38,17 +72,28 @@ __all__ = [
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "prelu",
     "relu",
+    "relu6",
+    "rrelu",
+    "selu",
     "sigmoid",
+    "silu",
     "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
     "unfold",
 ]
 
 
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(0, x); with `inplace` the input is overwritten. The derivative at 0 is taken as 0."""
-    return input.relu_() if inplace else ew.relu(input)
+def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """softmax(-x) along `dim`: the smallest number gets the largest share."""
+    return softmax(-input, dim, dtype)
 
 
 def normalize(input: Tensor, p: Any = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.elementwise_methods import ElementwiseMethods, in_place
 from tinygrad_edu.ops import (
     activation,
     convert,
@@ -17,7 +18,6 @@ from tinygrad_edu.ops import (
     shape,
     windows,
 )
-from tinygrad_edu.ops import elementwise as ew
 
 
 def _lazy(name: str) -> Any:
@@ -32,57 +32,16 @@ def _lazy(name: str) -> Any:
     return method
 
 
-def _in_place(operation: Any) -> Any:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._rebind(operation(self, *args, **kwargs))
-
-    method.__name__ = f"{operation.__name__}_"
-    method.__doc__ = f"In-place :func:`{operation.__name__}`."
-    return method
-
-
-class Methods:
+class Methods(ElementwiseMethods):
     """The operations that are called as methods of a tensor."""
 
     __slots__ = ()
 
     # Operators
-    __add__ = __radd__ = ew.add
-    __sub__, __rsub__ = ew.sub, ew.rsub
-    __mul__ = __rmul__ = ew.mul
-    __truediv__, __rtruediv__ = ew.div, ew.rdiv
-    __pow__, __rpow__ = ew.pow, ew.rpow
-    __floordiv__, __mod__ = ew.floor_divide, ew.remainder
-    __rfloordiv__, __rmod__ = ew.rfloor_divide, ew.rremainder
     __matmul__, __rmatmul__ = linalg.matmul, linalg.rmatmul
-    __neg__, __abs__, __invert__ = ew.neg, ew.abs, ew.bitwise_not
-    __eq__, __ne__ = ew.eq, ew.ne  # type: ignore[assignment]
-    __lt__, __le__, __gt__, __ge__ = ew.lt, ew.le, ew.gt, ew.ge
-    __and__ = __rand__ = ew.bitwise_and
-    __or__ = __ror__ = ew.bitwise_or
-    __xor__ = __rxor__ = ew.bitwise_xor
     __getitem__ = indexing.getitem
     __hash__ = object.__hash__
 
-    # Elementwise
-    add, sub, mul, div, pow = ew.add, ew.sub, ew.mul, ew.div, ew.pow
-    multiply, subtract, divide, true_divide = ew.mul, ew.sub, ew.div, ew.div
-    maximum, minimum, floor_divide, remainder = ew.maximum, ew.minimum, ew.floor_divide, ew.remainder
-    neg, abs, sign, square, sqrt, rsqrt, reciprocal = (
-        ew.neg,
-        ew.abs,
-        ew.sign,
-        ew.square,
-        ew.sqrt,
-        ew.rsqrt,
-        ew.reciprocal,
-    )
-    exp, expm1, log, log1p, sin, cos, tanh = ew.exp, ew.expm1, ew.log, ew.log1p, ew.sin, ew.cos, ew.tanh
-    sigmoid, relu, clamp, clip = ew.sigmoid, ew.relu, ew.clamp, ew.clamp
-    floor, ceil, round, trunc, clone = ew.floor, ew.ceil, ew.round, ew.trunc, ew.clone
-    eq, ne, lt, le, gt, ge = ew.eq, ew.ne, ew.lt, ew.le, ew.gt, ew.ge
-    isnan, isinf, isfinite = ew.isnan, ew.isinf, ew.isfinite
-    logical_not, logical_and, logical_or, logical_xor = ew.logical_not, ew.logical_and, ew.logical_or, ew.logical_xor
     softmax, log_softmax = activation.softmax, activation.log_softmax
 
     # Reductions
@@ -147,14 +106,6 @@ class Methods:
     int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
 
     # In place
-    __iadd__ = add_ = _in_place(ew.add)
-    __isub__ = sub_ = _in_place(ew.sub)
-    __imul__ = mul_ = _in_place(ew.mul)
-    __itruediv__ = div_ = _in_place(ew.div)
-    __ipow__ = pow_ = _in_place(ew.pow)
-    neg_, abs_, exp_, log_, sqrt_ = (_in_place(f) for f in (ew.neg, ew.abs, ew.exp, ew.log, ew.sqrt))
-    tanh_, sigmoid_, relu_, clamp_ = (_in_place(f) for f in (ew.tanh, ew.sigmoid, ew.relu, ew.clamp))
-    floor_, ceil_, round_ = (_in_place(f) for f in (ew.floor, ew.ceil, ew.round))
-    masked_fill_ = _in_place(scatter.masked_fill)
+    masked_fill_ = in_place(scatter.masked_fill)
     copy_, fill_, zero_ = _lazy("copy_"), _lazy("fill_"), _lazy("zero_")
     uniform_, normal_ = _lazy("uniform_"), _lazy("normal_")

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tinygrad_edu.function import Op, run
 from tinygrad_edu.ops import elementwise as ew
-from tinygrad_edu.ops._types import to_float, xp
 from tinygrad_edu.ops.reduce import mean
 from tinygrad_edu.ops.reduce import sum as sum_
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
-
-
-class LogSigmoid(Op):
-    __slots__ = ()
-
-    def forward(self, x: Any) -> Any:
-        self.saved = (x,)
-        ns = xp(x)
-        return ns.minimum(x, 0) - ns.log1p(ns.exp(-ns.abs(x)))
-
-    def backward(self, g: Any) -> Any:
-        (x,) = self.saved
-        return g * ew.sigmoid(-x)
-
-
-def logsigmoid(input: Tensor) -> Tensor:
-    """ln(1 / (1 + e⁻ˣ)), without overflow; d ln σ(x) = σ(-x) dx."""
-    return run(LogSigmoid(), (to_float(input),))
 
 
 def check_reduction(name: str, reduction: str) -> None:
@@ -112,5 +92,5 @@ def binary_cross_entropy_with_logits(
     _check_shapes(name, input, target)
     hit = target if pos_weight is None else target * pos_weight
     # ln(1 - σ(x)) = ln σ(x) - x, so one logarithm is enough.
-    losses = (1 - target) * input - (hit + (1 - target)) * logsigmoid(input)
+    losses = (1 - target) * input - (hit + (1 - target)) * ew.logsigmoid(input)
     return _reduced(losses if weight is None else losses * weight, reduction)

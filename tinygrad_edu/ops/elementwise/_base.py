@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tinygrad_edu import function
-from tinygrad_edu.dtypes import from_raw
-from tinygrad_edu.function import Op
+from tinygrad_edu.dtypes import float16, float32, from_raw
+from tinygrad_edu.function import Op, run1
 from tinygrad_edu.ops._types import fit, xp
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 Operand: TypeAlias = "Tensor | float"
+
+
+class Unary(Op):
+    """A function of one tensor, known to the backend under ``function``, whose derivative needs the argument."""
+
+    __slots__ = ()
+    keeps: ClassVar[tuple[int, ...] | None] = (0,)
+    function: ClassVar[str] = ""
+
+    def forward(self, x: Any) -> Any:
+        self.saved = (x,)
+        return getattr(xp(x), self.function)(x)
 
 
 class Binary(Op):
@@ -52,3 +64,27 @@ def as_type_of(x: Any, like: Any) -> Any:
     raw = getattr(x, "_data", x)
     target = getattr(like, "_data", like)
     return xp(raw).astype(raw, target.dtype)
+
+
+def floating(name: str, x: Any) -> Any:
+    """``x`` itself; an operation that is defined on floating-point numbers alone refuses the others."""
+    if isinstance(x, function.Tensor):
+        if from_raw(x._data.dtype).category == 2:
+            return x
+        raise TypeError(f"{name}: expected a floating-point tensor, got {x.dtype}; convert it with .float()")
+    if isinstance(x, (bool, int, float)):
+        raise TypeError(f"{name}: expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
+    return x
+
+
+def run_single(cls: type[Op], x: Any, *settings: Any) -> Any:
+    """:func:`run1` of a formula of several steps: half precision is computed in single, to round once and not at each
+    step."""
+    if isinstance(x, function.Tensor) and from_raw(x._data.dtype) is float16:
+        return run1(cls, x.to(float32), *settings).to(float16)
+    return run1(cls, x, *settings)
+
+
+def fill_in(input: Any, out: Any, inplace: bool) -> Any:
+    """The result, written into the input where ``inplace`` is asked for."""
+    return input._rebind(out) if inplace else out

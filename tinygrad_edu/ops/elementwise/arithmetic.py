@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.function import Op, run, run1, run2
-from tinygrad_edu.ops._types import same_type, to_float
-from tinygrad_edu.ops.elementwise._base import Binary, with_number
+from tinygrad_edu.dtypes import bool_
+from tinygrad_edu.errors import describe
+from tinygrad_edu.function import RESULT, Op, run, run1, run2
+from tinygrad_edu.ops._types import fit, same_type, to_float, xp
+from tinygrad_edu.ops.elementwise._base import Binary, floating, with_number
 
 if TYPE_CHECKING:
     from tinygrad_edu.ops.elementwise._base import Operand
@@ -30,6 +32,7 @@ class Shift(Op):
     """A tensor plus a number."""
 
     __slots__ = ()
+    name = "add"
     keeps = ()
 
     def forward(self, x: Any, c: Any) -> Any:
@@ -49,7 +52,7 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     tensor([11., 12.])
     """
     if alpha != 1:
-        other = mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
+        other = _scaled("add", input, other, alpha)
     if with_number(input, other):
         return run1(Shift, input, other)
     if with_number(other, input):
@@ -58,6 +61,16 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
         return run2(Add, x, y)
     return _mixed(Shift, x, y, x_plus_y)
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
+    """alpha · other, refusing a fraction of integers."""
+    floats = any(
+        isinstance(v, float) or (isinstance(v, function.Tensor) and v.is_floating_point()) for v in (input, other)
+    )
+    if isinstance(alpha, float) and not floats:
+        raise RuntimeError(f"{name}: for integers alpha must be an integer, got {alpha}")
+    return mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
 
 
 def _mixed(cls: type[Op], x: Any, y: Any, raw: Any) -> Any:
@@ -81,10 +94,18 @@ class Sub(Binary):
         return self.fit(g, -g if self.edges[1] is not None else None)
 
 
+def _refuse_booleans(x: Any, y: Any) -> None:
+    """NumPy refuses to subtract two booleans; one alone would pass as 0 or 1."""
+    for v in (x, y):
+        if isinstance(v, bool) or (isinstance(v, function.Tensor) and v.dtype is bool_):
+            raise TypeError("sub: booleans cannot be subtracted; convert them, or use ^ or ~ for logic")
+
+
 class ShiftNegative(Op):
     """A number minus a tensor."""
 
     __slots__ = ()
+    name = "sub"
     keeps = ()
 
     def forward(self, x: Any, c: Any) -> Any:
@@ -98,6 +119,7 @@ class ShiftDown(Op):
     """A tensor minus a number."""
 
     __slots__ = ()
+    name = "sub"
     keeps = ()
 
     def forward(self, x: Any, c: Any) -> Any:
@@ -110,12 +132,14 @@ class ShiftDown(Op):
 def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     """Difference with broadcasting: input - alpha · other."""
     if alpha != 1:
-        other = mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
+        other = _scaled("sub", input, other, alpha)
     if with_number(input, other):
         return run1(ShiftDown, input, other)
     if with_number(other, input):
         return run1(ShiftNegative, other, input)
     x, y = same_type(input, other)
+    if x is not input or y is not other or not isinstance(x, function.Tensor) or not isinstance(y, function.Tensor):
+        _refuse_booleans(input, other)
     if isinstance(x, function.Tensor) and isinstance(y, function.Tensor):
         return run2(Sub, x, y)
     if isinstance(x, function.Tensor):
@@ -147,6 +171,7 @@ class Scale(Op):
     """A tensor times a number."""
 
     __slots__ = ("factor",)
+    name = "mul"
     keeps = ()
 
     def forward(self, x: Any, c: Any) -> Any:
@@ -216,16 +241,13 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
 
 
 def _rounded_div(input: Operand, other: Operand, rounding_mode: str) -> Tensor:
-    from tinygrad_edu.ops.elementwise.rounding import floor_divide, trunc
+    from tinygrad_edu.ops.elementwise.rounding import floor_divide, trunc_divide
 
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode != "trunc":
         raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
-    x, y = same_type(input, other)
-    quotient = trunc(div(input, other))
-    kept = x.dtype if isinstance(x, function.Tensor) else y.dtype
-    return quotient if kept.is_floating_point else quotient.to(kept)
+    return trunc_divide(input, other)
 
 
 def rdiv(input: Operand, other: Operand) -> Tensor:
@@ -249,6 +271,105 @@ def neg(input: Tensor) -> Tensor:
     return run1(Neg, input)
 
 
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself; a boolean has no sign."""
+    if input.dtype is bool_:
+        raise TypeError("positive: booleans have no sign; convert them first")
+    return input
+
+
+class Reciprocal(Op):
+    __slots__ = ()
+    keeps = (RESULT,)
+
+    def forward(self, x: Any) -> Any:
+        out = 1 / x
+        self.saved = (out,)
+        return out
+
+    def backward(self, g: Any) -> Any:
+        (out,) = self.saved
+        return -g * (out * out)
+
+
 def reciprocal(input: Tensor) -> Tensor:
-    """One over x."""
-    return div(1.0, input)
+    """One over x; d(1/x) = -(1/x)² dx."""
+    return run1(Reciprocal, to_float(input))
+
+
+# Of three operands ----------------------------------------------------------------------------------------------------
+
+
+def addcmul(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+    """input + value · tensor1 · tensor2, with broadcasting.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.addcmul(tg.tensor([1.0]), tg.tensor([2.0]), tg.tensor([3.0]), value=0.5)
+    tensor([4.])
+    """
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """input + value · tensor1 / tensor2, with broadcasting.
+
+    Raises
+    ------
+    TypeError
+        When both ``tensor1`` and ``tensor2`` are of integers: say with ``div`` how to round.
+    """
+    if not (tensor1.is_floating_point() or tensor2.is_floating_point()):
+        raise TypeError(
+            f"addcdiv: tensor1 ({tensor1.dtype}) and tensor2 ({tensor2.dtype}) are both of integers; convert one to floating point, "
+            "or use div with a rounding_mode"
+        )
+    return add(input, div(tensor1, tensor2), alpha=value)
+
+
+class Lerp(Op):
+    __slots__ = ("shapes",)
+    keeps = (0, 1, 2)
+
+    def forward(self, x: Any, y: Any, w: Any) -> Any:
+        self.shapes = tuple(getattr(a, "shape", ()) for a in (x, y, w))
+        self.saved = x, y, w
+        way = y - x
+        # From the nearer end, so that the result is exact at both.
+        near, far = x + w * way, y - (1 - w) * way
+        if isinstance(w, (int, float)):
+            return near if -0.5 < w < 0.5 else far
+        ns = xp(w)
+        return ns.where(ns.abs(w) < 0.5, near, far)
+
+    def backward(self, g: Any) -> Any:
+        x, y, w = self.saved
+        sx, sy, sw = self.shapes
+        return (
+            fit(g * (1 - w), sx) if self.needs(0) else None,
+            fit(g * w, sy) if self.needs(1) else None,
+            fit(g * (y - x), sw) if self.needs(2) else None,
+        )
+
+
+def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
+    """The way from input to end by the share weight: input + weight · (end - input).
+
+    Raises
+    ------
+    TypeError
+        When the tensors are not of one floating-point type.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.lerp(tg.tensor([0.0, 10.0]), tg.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    kinds = {floating("lerp", v).dtype for v in (input, end, weight) if isinstance(v, function.Tensor)}
+    if len(kinds) > 1 or not isinstance(end, function.Tensor):
+        raise TypeError(
+            f"lerp: input, end and weight must be of one type, got {', '.join(map(describe, (input, end, weight)))}"
+        )
+    return run(Lerp(), (input, end, weight))

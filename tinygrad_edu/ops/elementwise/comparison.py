@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
+from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import same_type, xp
@@ -22,38 +24,39 @@ class Compare(Op):
         return getattr(xp(x if hasattr(x, "dtype") else y), name)(x, y)
 
 
-def _compare(name: str, x: Any, y: Any) -> Any:
+def compare(name: str, x: Any, y: Any) -> Any:
+    """Run the backend's function ``name`` on two operands of one type, without gradient."""
     return run(Compare(), (*same_type(x, y), name))
 
 
 def eq(input: Operand, other: Operand) -> Tensor:
     """Whether elements are equal."""
-    return _compare("equal", input, other)
+    return compare("equal", input, other)
 
 
 def ne(input: Operand, other: Operand) -> Tensor:
     """Whether elements differ."""
-    return _compare("not_equal", input, other)
+    return compare("not_equal", input, other)
 
 
 def lt(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are smaller."""
-    return _compare("less", input, other)
+    return compare("less", input, other)
 
 
 def le(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are smaller or equal."""
-    return _compare("less_equal", input, other)
+    return compare("less_equal", input, other)
 
 
 def gt(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are larger."""
-    return _compare("greater", input, other)
+    return compare("greater", input, other)
 
 
 def ge(input: Operand, other: Operand) -> Tensor:
     """Whether elements of input are larger or equal."""
-    return _compare("greater_equal", input, other)
+    return compare("greater_equal", input, other)
 
 
 class Test(Op):
@@ -79,6 +82,21 @@ def isfinite(input: Tensor) -> Tensor:
     return run(Test(), (input, "isfinite"))
 
 
+def isposinf(input: Tensor) -> Tensor:
+    """Whether elements are positive infinity."""
+    return eq(input, math.inf)
+
+
+def isneginf(input: Tensor) -> Tensor:
+    """Whether elements are negative infinity."""
+    return eq(input, -math.inf)
+
+
+def isreal(input: Tensor) -> Tensor:
+    """Whether elements have no imaginary part: here all of them."""
+    return input.new_ones(input.shape, dtype=bool_)
+
+
 def _boolean(x: Any) -> Any:
     return ne(x, 0) if isinstance(x, function.Tensor) else x
 
@@ -90,34 +108,14 @@ def logical_not(input: Tensor) -> Tensor:
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether both elements are non-zero."""
-    return _compare("logical_and", _boolean(input), _boolean(other))
+    return compare("logical_and", _boolean(input), _boolean(other))
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Whether one of the elements is non-zero."""
-    return _compare("logical_or", _boolean(input), _boolean(other))
+    return compare("logical_or", _boolean(input), _boolean(other))
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """Whether exactly one of the elements is non-zero."""
-    return _compare("logical_xor", _boolean(input), _boolean(other))
-
-
-def bitwise_not(input: Tensor) -> Tensor:
-    """Invert bits; for booleans, logical not."""
-    return run(Test(), (input, "bitwise_invert"))
-
-
-def bitwise_and(input: Operand, other: Operand) -> Tensor:
-    """Bits set in both; for booleans, logical and."""
-    return _compare("bitwise_and", input, other)
-
-
-def bitwise_or(input: Operand, other: Operand) -> Tensor:
-    """Bits set in either; for booleans, logical or."""
-    return _compare("bitwise_or", input, other)
-
-
-def bitwise_xor(input: Operand, other: Operand) -> Tensor:
-    """Bits set in exactly one; for booleans, logical exclusive or."""
-    return _compare("bitwise_xor", input, other)
+    return compare("logical_xor", _boolean(input), _boolean(other))

@@ -202,6 +202,8 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = N
     """Overwrite with uniform random numbers in [a, b)."""
     from tinygrad_edu.random import rand
 
+    if not a <= b:
+        raise ValueError(f"uniform_: the interval from {a} to {b} is empty")
     return rebind(self, rand(self.shape, generator=generator, dtype=self.dtype, device=self.device) * (b - a) + a)
 
 
@@ -209,4 +211,6 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
     """Overwrite with normal random numbers."""
     from tinygrad_edu.random import randn
 
+    if not std >= 0:
+        raise ValueError(f"normal_: the standard deviation must be at least 0, got {std}")
     return rebind(self, randn(self.shape, generator=generator, dtype=self.dtype, device=self.device) * std + mean)

@@ -52,7 +52,7 @@ def clip_grad_norm_(
     Returns
     -------
     Tensor, ()
-        The norm before scaling.
+        The norm before scaling; of half-precision gradients in single precision, where it does not overflow.
 
     Raises
     ------
@@ -160,7 +160,9 @@ def _total_norm(arrays: list[Any], norm_type: float, error_if_nonfinite: bool) -
         out = Tensor._wrap(xp.sqrt(total))
     else:
         with no_grad():
-            out = norm(stack([norm(Tensor._wrap(a), order) for a in arrays]), order)
+            parts = [Tensor._wrap(a) for a in arrays]
+            norms = [norm(t if t.dtype.bits >= 32 else t.float(), order) for t in parts]
+            out = norm(stack(norms), order)
     if error_if_nonfinite and not math.isfinite(out.item()):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of order {order} of the gradients is {out.item()}, so they cannot be scaled by it; "

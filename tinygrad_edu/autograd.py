@@ -13,10 +13,10 @@ from typing import Any
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes, swap
-from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_anomaly, unlock, where
+from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_anomaly, unlock
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.derivative import graph_backward
-from tinygrad_edu.errors import describe
+from tinygrad_edu.errors import overwritten
 from tinygrad_edu.function import Function
 from tinygrad_edu.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_edu.hooks import run_hooks
@@ -271,10 +271,7 @@ def _check_kept(node: Node) -> None:
         )
     for value in node.saved:
         if backends.is_array(value) and writes.overwritten(value, node.seq):
-            raise RuntimeError(
-                f"backward: a value that {node.name} kept ({describe(value)}) was overwritten in place after it was computed, "
-                f"so its gradient would be wrong; clone() the tensor before the in-place write; {where(node)}"
-            )
+            raise overwritten(node, value)
 
 
 def _deliver(pending: _Pending, heap: list[int], node: Node, g: Any) -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes
+from tinygrad_edu.errors import overwritten
 from tinygrad_edu.function import Function, output_of
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.node import Extra, Node, tick
+from tinygrad_edu.writes import writes
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 
 class UserFacts:
-    """What is checked when a user's backward returns."""
+    """What is checked when a user's backward is called and returns."""
 
-    __slots__ = ("constant", "inputs", "materialize", "outputs")
+    __slots__ = ("constant", "inputs", "kept", "materialize", "outputs")
 
     def __init__(self) -> None:
         self.constant: list[int] = []
+        self.kept: list[str] = []  # attributes that forward set
         self.inputs: list[tuple[tuple[int, ...], Any] | None] = []
         self.outputs: list[tuple[tuple[int, ...], Any, Any]] = []
         self.materialize = True
@@ -37,6 +41,7 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     facts = node.extra.user = UserFacts()
     facts.inputs = [(tuple(a.shape), a.dtype) if isinstance(a, Tensor) else None for a in args]
     cls = type(node)
+    settings = dict(attributes(node))
     with no_grad():
         if cls.static:
             given = [Tensor._wrap(r) if isinstance(a, Tensor) else a for a, r in zip(args, raws, strict=True)]
@@ -48,11 +53,14 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     several = isinstance(out, (tuple, list))
     outs = [_raw(cls, o) for o in (out if several else [out])]
     # An output on the memory of an argument becomes a copy: a write to one would change the other unnoticed.
-    before = [id(o) for o in outs]
+    made = outs
     arrays = [r for r in raws if backends.is_array(r)]
     outs = [backends.of(o).copy(o) if any(o is r or _shares(o, r) for r in arrays) else o for o in outs]
     if node.saved is not None:
-        node.saved = tuple(v._data if isinstance(v, Tensor) else v for v in node.saved)
+        copies = {id(o): copy for o, copy in zip(made, outs, strict=True) if not any(o is r for r in arrays)}
+        saved = (v._data if isinstance(v, Tensor) else v for v in node.saved)
+        node.saved = tuple(copies.get(id(v), v) for v in saved)
+    facts.kept = [name for name, value in attributes(node).items() if settings.get(name, facts) is not value]
     facts.outputs = [(tuple(o.shape), o.dtype, backends.of(o)) for o in outs]
     tensors = [Tensor._wrap(o) for o in outs]
     if any(e is not None for e in edges):
@@ -60,13 +68,50 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
         node.ids = [id(outs[0]), *map(id, raws), *map(id, outs[1:])]
         node.outputs = [None] * len(outs) if several else None
         for i, t in enumerate(tensors):
-            if t.is_floating_point() and before[i] not in facts.constant:
+            if t.is_floating_point() and id(made[i]) not in facts.constant:
                 t._node = output_of(node, i) if several else node
         if _state.anomaly_threads and modes.anomaly:
             from tinygrad_edu.anomaly import watch
 
             watch(node, outs[0], raws)
     return tuple(tensors) if several else tensors[0]
+
+
+def attributes(node: Function) -> dict[str, Any]:
+    """What ``__init__`` and ``forward`` put on the instance."""
+    return getattr(node, "__dict__", {})
+
+
+def map_arrays(f: Callable[[Any], Any], value: Any) -> Any:
+    """``f`` of every array in tensors, arrays, and tuples, lists and dictionaries of them; what ``f`` returns unchanged
+    stays what it was."""
+    from tinygrad_edu.tensor import Tensor
+
+    if isinstance(value, Tensor):
+        out = f(value._data) if value._node is None else value
+        return value if out is value._data else out
+    if backends.is_array(value):
+        return f(value)
+    if isinstance(value, dict):
+        return {name: map_arrays(f, v) for name, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        parts = [map_arrays(f, v) for v in value]
+        return parts if isinstance(value, list) else value._make(parts) if hasattr(value, "_make") else tuple(parts)
+    return value
+
+
+def check_attributes(node: Function) -> None:
+    """Raise when an array that forward put on the instance was overwritten."""
+
+    def check(raw: Any) -> Any:
+        if writes.overwritten(raw, node.seq):
+            raise overwritten(node, raw)
+        return raw
+
+    assert node.extra is not None
+    if writes.latest < node.seq:
+        for name in node.extra.user.kept:
+            map_arrays(check, getattr(node, name))
 
 
 def _shares(x: Any, y: Any) -> bool:
@@ -88,6 +133,8 @@ def user_backward(node: Function, g: Any, graph: bool) -> tuple[Any, ...]:
     assert extra is not None
     facts: UserFacts = extra.user
     cls = type(node)
+    if not graph:
+        check_attributes(node)
     cotangents = g if type(g) is list else [g]
     if facts.materialize:
         cotangents = [_zeros(facts.outputs[i], graph) if c is None else c for i, c in enumerate(cotangents)]

@@ -10,7 +10,7 @@ import copy
 from typing import Any
 
 from tinygrad_edu import backends
-from tinygrad_edu.custom import user_backward
+from tinygrad_edu.custom import check_attributes, map_arrays, user_backward
 from tinygrad_edu.function import RESULT, Function, Fused, Op, output_of
 from tinygrad_edu.node import USER, Node
 from tinygrad_edu.tensor import Tensor
@@ -57,7 +57,8 @@ def _wired(node: Function, value: Any) -> Any:
         if node.kind == USER or not getattr(node, "saves_constants", False):
             raise RuntimeError(
                 f"create_graph: {node.name} kept a value that is neither an argument nor a result, so its derivative cannot be "
-                "differentiated again; return that value as a further output, or recompute it in backward"
+                "differentiated again; recompute it in backward, return it as a further output, or, if it is a constant, take it as "
+                "an argument"
             )
         return value
     edges = []
@@ -80,11 +81,11 @@ def _result_edge(node: Function, index: int) -> Node:
 
 
 def _wire_attributes(node: Function, twin: Function) -> None:
-    """Tensors that a user's forward put on ``ctx`` as plain attributes are arguments, results or constants like saved
-    ones."""
-    for name, value in getattr(node, "__dict__", {}).items():
-        if isinstance(value, Tensor) and value._node is None and value.is_floating_point():
-            setattr(twin, name, _wired(node, value._data))
+    """Arrays that a user's forward put on the instance as attributes are arguments or results like saved ones."""
+    check_attributes(node)
+    assert node.extra is not None
+    for name in node.extra.user.kept:
+        setattr(twin, name, map_arrays(lambda raw: _wired(node, raw), getattr(node, name)))
 
 
 def _reference_backward(node: Fused, g: Any) -> tuple[Any, ...]:

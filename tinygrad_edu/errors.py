@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu import backends
+from tinygrad_edu.anomaly import where
+from tinygrad_edu.node import Node
 
 
 def describe(value: Any) -> str:
@@ -30,3 +32,11 @@ def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
         return RuntimeError(f"{name}: the arguments are on different devices ({where}); move one with .to(device)")
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError, OverflowError) else ValueError
     return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")
+
+
+def overwritten(node: Node, value: Any) -> RuntimeError:
+    """What a backward raises that needs a value which is no longer there."""
+    return RuntimeError(
+        f"backward: a value that {node.name} kept ({describe(value)}) was overwritten in place after it was computed, "
+        f"so its gradient would be wrong; clone() the tensor before the in-place write; {where(node)}"
+    )

@@ -88,15 +88,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     args = parser().parse_args(arguments)
+    groups: dict[str, list[str]] = {}  # an operation is a group of its sizes and kinds
+    for workload in WORKLOADS.values():
+        for group in {workload.group, workload.name.partition("/")[0]}:
+            groups.setdefault(group, []).append(workload.name)
     if args.list:
         for workload in WORKLOADS.values():
             if workload.group == "training":
                 print(f"{workload.name:<16}{workload.summary}{' (ours alone)' if workload.only_ours else ''}")
-        print(
-            f"{'operations':<16}Single operations: {', '.join(w.name for w in WORKLOADS.values() if w.group == 'operations')}."
-        )
+        print(f"{'operations':<16}Single operations: {', '.join(name for name in groups if '/' in groups[name][0])}")
         return 0
-    groups = {w.group: [v.name for v in WORKLOADS.values() if v.group == w.group] for w in WORKLOADS.values()}
     asked = [args.profile] if args.profile else args.workloads or ["training"]
     names = list(dict.fromkeys(name for entry in asked for name in groups.get(entry, [entry])))
     if unknown := [name for name in names if name not in WORKLOADS]:

@@ -263,8 +263,18 @@ class Backend:
         return x
 
     def sigmoid(self, x: Array) -> Array:
-        """1 / (1 + e⁻ˣ), with the relative precision of the exponential where it is tiny."""
-        return 1 / (1 + self.namespace.exp(-x))
+        """1 / (1 + e⁻ˣ), written with e to the power of -|x| so that nothing overflows."""
+        e = self.namespace.exp(-self.namespace.abs(x))
+        return self.namespace.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+    def relu(self, x: Array) -> Array:
+        """max(x, 0)."""
+        return self.namespace.maximum(x, self.namespace.zeros_like(x))
+
+    def softmax(self, x: Array, axis: int) -> Array:
+        """exp(x - max) / Σ exp(x - max) along an axis."""
+        e = self.namespace.exp(x - self.namespace.max(x, axis=axis, keepdims=True))
+        return e / self.namespace.sum(e, axis=axis, keepdims=True)
 
     def exp2(self, x: Array) -> Array:
         """Two to the power of x."""

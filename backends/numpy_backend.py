@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.backends import _numpy_elementwise as _elementwise
 from tinygrad_edu.backends import _numpy_kernels, _numpy_special, _numpy_threads
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
@@ -51,6 +52,12 @@ class NumpyBackend(Backend):
 
     def sum(self, x: Array, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Array:
         """Sum over axes."""
+        if dtype is None and x.size >= _elementwise.LARGE and _elementwise.can_sum_last(x):
+            if axis is None or axis == tuple(range(x.ndim)):
+                return _elementwise.total(x).reshape((1,) * x.ndim if keepdims else ())[()]
+            if axis in (-1, x.ndim - 1):
+                out = _elementwise.last_axis(x)
+                return out[..., None] if keepdims else out
         return x.sum(axis, dtype, None, keepdims)
 
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
@@ -185,14 +192,18 @@ class NumpyBackend(Backend):
         _numpy_threads.split(lambda part: np.multiply(x[part], factor, out=x[part]), len(x), x.size)
         return x
 
+    exp = _elementwise.shared(np.exp)
+    log = _elementwise.shared(np.log)
+    tanh = _elementwise.shared(np.tanh)
+
     def sigmoid(self, x: Array) -> Array:
-        if x.dtype == np.float16:
-            return self.sigmoid(x.astype(np.float32)).astype(np.float16)
-        y = np.asarray(np.negative(x))
-        np.minimum(y, 87.0 if y.dtype == np.float32 else 708.0, out=y)  # what the exponential can hold
-        np.exp(y, out=y)
-        y += 1.0
-        return np.divide(1.0, y, out=y)
+        return _elementwise.sigmoid(x)
+
+    def relu(self, x: Array) -> Array:
+        return _elementwise.relu(x)
+
+    def softmax(self, x: Array, axis: int) -> Array:
+        return _elementwise.softmax(x, axis)
 
     def exp2(self, x: Array) -> Array:
         return np.exp2(x)

@@ -1,0 +1,127 @@
+"""Large elementwise work, sums and softmax in NumPy: in blocks that stay in the cache, shared between threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.backends._numpy_threads import GRAIN, split
+
+Array = Any
+LARGE = 2 * GRAIN  # elements from which on two threads pay
+BLOCK = 1 << 14  # elements of a block, where several passes over it follow one another
+_ROW = 1024  # a long sum is made of rows of so many, whose sums are added pairwise: as exact as NumPy's
+
+_zeros = {np.dtype(t): np.zeros(BLOCK, t) for t in (np.float16, np.float32, np.float64)}
+
+
+def is_large(x: Array) -> bool:
+    """Whether an array is worth to be shared between threads: many floats without gaps in memory."""
+    return type(x) is np.ndarray and x.size >= LARGE and x.dtype.kind == "f" and x.flags.c_contiguous
+
+
+def shared(ufunc: Callable[[Array, Array], Any]) -> Callable[[Any, Array], Array]:
+    """A backend's method that shares a ufunc of one array between threads when the array is large."""
+
+    def method(_: Any, x: Array) -> Array:
+        return over_blocks(ufunc, x) if is_large(x) else ufunc(x)  # type: ignore[call-arg]
+
+    method.__name__ = method.__qualname__ = getattr(ufunc, "__name__", "ufunc")
+    return method
+
+
+def over_blocks(function: Callable[[Array, Array], Any], x: Array, block: int = 1 << 30) -> Array:
+    """Call ``function(part of x, part of the result)`` on all of a contiguous array."""
+    out = np.empty_like(x)
+    source, target = x.reshape(-1), out.reshape(-1)
+
+    def share(part: slice) -> None:
+        for start in range(part.start, part.stop, block):
+            at = slice(start, min(start + block, part.stop))
+            function(source[at], target[at])
+
+    split(share, x.size, x.size)
+    return out
+
+
+def _relu_into(x: Array, out: Array) -> None:
+    # Two operands of one shape are twice as fast as an array and a number.
+    np.maximum(x, _zeros[x.dtype][: x.size], out=out)
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    if type(x) is not np.ndarray or x.size < 256 or not x.flags.c_contiguous or x.dtype not in _zeros:
+        return np.maximum(x, 0)
+    if x.size <= BLOCK:
+        return np.maximum(x, _zeros[x.dtype][: x.size].reshape(x.shape))
+    return over_blocks(_relu_into, x, BLOCK)
+
+
+def _sigmoid_into(x: Array, out: Array) -> None:
+    with np.errstate(over="ignore"):  # 1 / (1 + inf) is right
+        np.negative(x, out=out)
+        np.exp(out, out=out)
+    out += 1
+    np.reciprocal(out, out=out)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), with full relative precision far to the left, where a form by tanh gives 0."""
+    if type(x) is not np.ndarray:
+        x = np.asarray(x)
+        return x.dtype.type(1 / (1 + math.exp(-x))) if x > -700 else x.dtype.type(math.exp(x))
+    if x.dtype == np.float16:  # whose exponential is infinite from 11.1 on
+        return sigmoid(x.astype(np.float32)).astype(np.float16)
+    if is_large(x):
+        return over_blocks(_sigmoid_into, x, BLOCK)
+    out = np.empty_like(x)
+    _sigmoid_into(x, out)
+    return out
+
+
+def total(x: Array) -> Array:
+    """The sum of all elements of a large array."""
+    flat = x.reshape(-1)
+    whole = flat.size // _ROW * _ROW
+    sums = last_axis(flat[:whole].reshape(-1, _ROW)).sum()
+    return sums if whole == flat.size else sums + flat[whole:].sum()
+
+
+def last_axis(x: Array) -> Array:
+    """The sums over the last axis of a large array, of at most 8 · 1024 elements each."""
+    rows = x.reshape(-1, x.shape[-1])
+    out = np.empty(rows.shape[0], x.dtype)
+    # einsum sums with several accumulators in vector registers: four times as fast as sum(axis=-1).
+    split(lambda at: np.einsum("ij->i", rows[at], out=out[at]), rows.shape[0], x.size)
+    return out.reshape(x.shape[:-1])
+
+
+def can_sum_last(x: Array) -> bool:
+    """Whether :func:`last_axis` is right and fast for an array."""
+    return is_large(x) and 64 <= x.shape[-1] <= 8 * _ROW and x.dtype != np.float16
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """exp(x - max) / Σ exp(x - max) along an axis."""
+    if x.size <= BLOCK or axis not in (-1, x.ndim - 1) or x.dtype == np.float16:
+        out = x - (np.maximum.reduce(x, axis, None, None, True) if x.size else 0)
+        np.exp(out, out)
+        out /= np.add.reduce(out, axis, None, None, True)
+        return out
+    rows = x.reshape(-1, x.shape[-1])
+    out = np.empty_like(rows, order="C")
+    block = max(1, BLOCK // rows.shape[1])
+
+    def share(part: slice) -> None:
+        for start in range(part.start, part.stop, block):
+            at = slice(start, min(start + block, part.stop))
+            e = np.subtract(rows[at], rows[at].max(1, keepdims=True), out=out[at])
+            np.exp(e, out=e)
+            e /= e.sum(1, keepdims=True) if e.shape[1] > 8 * _ROW else np.einsum("ij->i", e)[:, None]
+
+    split(share, rows.shape[0], 4 * x.size)
+    return out.reshape(x.shape)

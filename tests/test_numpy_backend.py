@@ -1,0 +1,77 @@
+"""The NumPy backend's fast paths against plain NumPy, at sizes on both sides of the point where threads share the work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import backends
+from tinygrad_edu.backends import _numpy_elementwise as fast
+
+cpu = backends.get("cpu")
+SHAPES = [(), (1,), (7,), (3, 5), (0, 4), (64, 64), (fast.LARGE - 1,), (fast.LARGE + 777,), (300, 1000), (2, 100, 1024)]
+
+
+def drawn(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 4, shape).clip(-9, 9).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("layout", ["contiguous", "transposed"])
+def test_large_work_agrees_with_plain_numpy(shape: tuple[int, ...], dtype: str, layout: str) -> None:
+    x = drawn(shape, dtype)
+    if layout == "transposed":
+        x = x.T
+    wide = x.astype(np.float64)
+    close = {"float16": 2e-3, "float32": 1e-6, "float64": 1e-14}[dtype]
+    sigmoid = np.where(wide >= 0, 1 / (1 + np.exp(-np.abs(wide))), np.exp(-np.abs(wide)) / (1 + np.exp(-np.abs(wide))))
+    for got, want in [
+        (cpu.exp(x), np.exp(wide)),
+        (cpu.tanh(x), np.tanh(wide)),
+        (cpu.relu(x), np.maximum(wide, 0)),
+        (cpu.sigmoid(x), sigmoid),
+        (cpu.log(np.abs(x) + 1), np.log((np.abs(x) + 1).astype(np.float64))),
+    ]:
+        assert got.dtype == x.dtype and got.shape == x.shape
+        np.testing.assert_allclose(got.astype(np.float64), want, rtol=4 * close, atol=close)
+    if x.ndim and x.size:
+        for axis in range(x.ndim):
+            e = np.exp(wide - wide.max(axis, keepdims=True))
+            got = cpu.softmax(x, axis)
+            assert got.dtype == x.dtype and got.shape == x.shape
+            np.testing.assert_allclose(
+                got.astype(np.float64), e / e.sum(axis, keepdims=True), rtol=20 * close, atol=close
+            )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_sums_are_as_exact_as_numpys(shape: tuple[int, ...], dtype: str, keepdims: bool) -> None:
+    x = drawn(shape, dtype, 1) + 3
+    eps = np.finfo(dtype).eps
+    for axis in [None, *range(x.ndim), -1 if x.ndim else None]:
+        got = cpu.sum(x, axis=axis, keepdims=keepdims)
+        want = x.astype(np.longdouble).sum(axis, keepdims=keepdims)
+        assert np.shape(got) == np.shape(want) and got.dtype == x.dtype
+        size = np.abs(x).astype(np.longdouble).sum(axis, keepdims=keepdims)
+        assert np.all(np.abs(got - want) <= 16 * eps * size)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sigmoid_keeps_its_relative_precision_far_to_the_left(dtype: str) -> None:
+    x = np.array([-1e4, -80.0, -40.0, -20.0, 0.0, 20.0, 1e4], dtype)
+    want = np.exp(x.astype(np.longdouble)) / (1 + np.exp(x.astype(np.longdouble)))
+    want[-1] = 1
+    for got in (cpu.sigmoid(x), np.array([cpu.sigmoid(v) for v in x])):
+        np.testing.assert_allclose(got, want.astype(dtype), rtol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("n", [5, fast.LARGE + 3])
+def test_nan_and_infinity_pass_through(n: int) -> None:
+    x = np.zeros(n, np.float32)
+    x[:3] = np.nan, np.inf, -np.inf
+    assert np.isnan(cpu.relu(x)[0]) and cpu.relu(x)[1] == np.inf and cpu.relu(x)[2] == 0
+    assert np.isnan(cpu.sigmoid(x)[0]) and cpu.sigmoid(x)[1] == 1 and cpu.sigmoid(x)[2] == 0
+    assert np.isnan(cpu.sum(x))

@@ -108,9 +108,9 @@ def can_sum_last(x: Array) -> bool:
 def softmax(x: Array, axis: int) -> Array:
     """exp(x - max) / Σ exp(x - max) along an axis."""
     if x.size <= BLOCK or axis not in (-1, x.ndim - 1) or x.dtype == np.float16:
-        out = x - (np.maximum.reduce(x, axis, None, None, True) if x.size else 0)
+        out = x - (x.max(axis, None, True) if x.size else 0)
         np.exp(out, out)
-        out /= np.add.reduce(out, axis, None, None, True)
+        out /= out.sum(axis, None, None, True)
         return out
     rows = x.reshape(-1, x.shape[-1])
     out = np.empty_like(rows, order="C")

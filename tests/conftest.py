@@ -1,4 +1,4 @@
-"""Settings that all tests share."""
+"""Settings that all tests share; choose a profile with --hypothesis-profile=everyday (the default), ci or long."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# Drawn examples differ from run to run, so that time finds what one run misses; a failure prints the blob that repeats it.
-settings.register_profile(
-    "tests",
-    deadline=None,
-    derandomize=False,
-    max_examples=40,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("tests")
+from tinygrad_edu.testing.profiles import register_profiles
+
+register_profiles()
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ class Backend:
     array_types: tuple[type, ...] = ()
     mutable: bool = True
     kernels: dict[str, Callable[..., Any]] = {}
+    linalg_errors: tuple[type[Exception], ...] = ()  # what the library's linear algebra raises when there is no result
 
     def __init__(self) -> None:
         for name in STANDARD:
@@ -243,6 +244,11 @@ class Backend:
             out = self.setitem(out, (..., *places), out[(..., *places)] + part)
         return out
 
+    def top_places(self, x: Array, k: int, axis: int, largest: bool) -> Array:
+        """Where the ``k`` largest or smallest along ``axis`` stand, in order."""
+        order = self.namespace.moveaxis(self.argsort_stable(x, axis, largest), axis, 0)
+        return self.namespace.moveaxis(order[:k, ...], 0, axis)
+
     # Arithmetic ------------------------------------------------------------------------------------------------------
 
     def add_into(self, x: Array, y: Array) -> Array:
@@ -250,12 +256,12 @@ class Backend:
         x += y
         return x
 
-    def sum_squares(self, x: Array) -> Array:
-        """The sum of the squares of all elements, without dimensions; of half precision in single precision."""
+    def sum_squares(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+        """The sum of the squares of all elements, or over ``axis``; of half precision in single precision."""
         ns = self.namespace
         if x.dtype == self.dtype("float16"):
             x = ns.astype(x, ns.float32)
-        return ns.sum(x * x)
+        return ns.sum(x * x, axis=axis, keepdims=keepdims)
 
     def scale_into(self, x: Array, factor: Array) -> Array:
         """``x · factor`` for a factor without dimensions, in place of ``x`` where arrays are mutable; ``x`` must be ours."""
@@ -312,6 +318,102 @@ class Backend:
     def erfinv(self, x: Array) -> Array:
         """The inverse of the error function."""
         return _special.erfinv(self.namespace, x)
+
+    # Running reductions along one axis, by doubling the reach -----------------------------------------------------------
+
+    def _running(self, combine: Callable[[Array, Array], Array], x: Array, axis: int) -> Array:
+        ns = self.namespace
+        x = ns.moveaxis(x, axis, 0)
+        reach = 1
+        while reach < x.shape[0]:
+            x = ns.concat([x[:reach, ...], combine(x[:-reach, ...], x[reach:, ...])], axis=0)
+            reach *= 2
+        return ns.moveaxis(x, 0, axis)
+
+    def cumulative_prod(self, x: Array, axis: int, dtype: Any) -> Array:
+        """The running product, computed in ``dtype``."""
+        return self._running(lambda p, q: p * q, self.namespace.astype(x, dtype), axis)
+
+    def cumulative_max(self, x: Array, axis: int) -> Array:
+        """The largest element so far; NaN from the first NaN on."""
+        return self._running(self.namespace.maximum, x, axis)
+
+    def cumulative_min(self, x: Array, axis: int) -> Array:
+        """The smallest element so far; NaN from the first NaN on."""
+        return self._running(self.namespace.minimum, x, axis)
+
+    def cumulative_logaddexp(self, x: Array, axis: int) -> Array:
+        """The running ln Σ eˣ."""
+        return self._running(self.namespace.logaddexp, x, axis)
+
+    def linear_recurrence(self, a: Array, b: Array, axis: int) -> Array:
+        """s[k] = a[k] s[k-1] + b[k] along ``axis``, from s[-1] = 0."""
+        ns = self.namespace
+        s, p = ns.moveaxis(b, axis, 0), ns.moveaxis(a, axis, 0)
+        p = ns.concat([ns.zeros_like(p[:1, ...]), p[1:, ...]], axis=0)
+        reach = 1
+        while reach < s.shape[0]:
+            s = ns.concat([s[:reach, ...], p[reach:, ...] * s[:-reach, ...] + s[reach:, ...]], axis=0)
+            p = ns.concat([p[:reach, ...], p[reach:, ...] * p[:-reach, ...]], axis=0)
+            reach *= 2
+        return ns.moveaxis(s, 0, axis)
+
+    # Linear algebra: the extension "linalg" of the array standard --------------------------------------------------------
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        """The diagonal of the last two axes, a view where the library can make one that can be written to."""
+        rows, columns = x.shape[-2:]
+        n = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+        ns = self.namespace
+        flat = ns.reshape(x, (*x.shape[:-2], rows * columns))
+        first = max(offset, 0) - min(offset, 0) * columns
+        return ns.take(flat, first + ns.arange(n) * (columns + 1), axis=-1)
+
+    def inv(self, x: Array) -> Array:
+        """The inverse of each matrix."""
+        return self.namespace.linalg.inv(x)
+
+    def solve(self, a: Array, b: Array) -> Array:
+        """The X with a X = b, for matrices b."""
+        return self.namespace.linalg.solve(a, b)
+
+    def solve_triangular(self, a: Array, b: Array, upper: bool, unit: bool) -> Array:
+        """The X with a X = b, looking only at one triangle of a, with a diagonal of ones if ``unit``."""
+        ns = self.namespace
+        eye = ns.eye(a.shape[-1], dtype=a.dtype)
+        a = ns.triu(a, k=int(unit)) if upper else ns.tril(a, k=-int(unit))
+        return self.solve(a + eye if unit else a, b)
+
+    def det(self, x: Array) -> Array:
+        """The determinant of each matrix."""
+        return self.namespace.linalg.det(x)
+
+    def slogdet(self, x: Array) -> tuple[Array, Array]:
+        """The sign of the determinant and the logarithm of its size."""
+        sign, size = self.namespace.linalg.slogdet(x)
+        return sign, size
+
+    def cholesky(self, x: Array) -> Array:
+        """The lower Cholesky factor of each matrix, of which only the lower triangle is looked at."""
+        return self.namespace.linalg.cholesky(x)
+
+    def qr(self, x: Array, mode: str) -> tuple[Array, Array]:
+        """Q and R, "reduced" or "complete"."""
+        q, r = self.namespace.linalg.qr(x, mode=mode)
+        return q, r
+
+    def svd(self, x: Array, full: bool) -> tuple[Array, Array, Array]:
+        """U, the singular values in descending order, and Vᵀ."""
+        u, s, vh = self.namespace.linalg.svd(x, full_matrices=full)
+        return u, s, vh
+
+    def eigh(self, x: Array, upper: bool) -> tuple[Array, Array]:
+        """Eigenvalues in ascending order and eigenvectors, looking only at one triangle."""
+        ns = self.namespace
+        part = ns.triu(x) if upper else ns.tril(x)
+        other = ns.triu(x, k=1) if upper else ns.tril(x, k=-1)
+        w, v = ns.linalg.eigh(part + ns.matrix_transpose(other))
+        return w, v
 
     # Random numbers --------------------------------------------------------------------------------------------------
 

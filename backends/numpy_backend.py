@@ -30,6 +30,7 @@ class NumpyBackend(Backend):
     array_types = (np.ndarray, *_SCALARS)
     mutable = True
     kernels = _numpy_kernels.KERNELS
+    linalg_errors = (np.linalg.LinAlgError,)
 
     def from_host(self, x: Any, index: int) -> Array:
         if index:
@@ -175,13 +176,31 @@ class NumpyBackend(Backend):
             x, (*x.shape[:-n], *sizes, *counts), (*x.strides[:-n], *strides), writeable=not overlap
         )
 
+    def top_places(self, x: Array, k: int, axis: int, largest: bool) -> Array:
+        n = x.shape[axis]
+        if n < 64 or 4 * k > n or k == 0:
+            return super().top_places(x, k, axis, largest)
+        split = np.moveaxis(np.argpartition(x, n - k if largest else k - 1, axis=axis), axis, -1)
+        some = np.sort(split[..., n - k :] if largest else split[..., :k], axis=-1)
+        values = np.take_along_axis(np.moveaxis(x, axis, -1), some, -1)
+        order = self.argsort_stable(values, values.ndim - 1, largest)
+        return np.moveaxis(np.take_along_axis(some, order, -1), -1, axis)
+
     # Arithmetic ------------------------------------------------------------------------------------------------------
 
-    def sum_squares(self, x: Array) -> Array:
-        flat = x.ravel(order="K")
-        if flat.dtype == np.float16:
-            flat = flat.astype(np.float32)
-        return np.dot(flat, flat)
+    def sum_squares(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+        if x.dtype == np.float16:
+            x = x.astype(np.float32)
+        if axis is None:
+            flat = x.ravel(order="K")
+            return np.dot(flat, flat)
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        first = x.ndim - len(axes)
+        if axes != tuple(range(first, x.ndim)) or not x.flags.c_contiguous or not x.size:
+            return (x * x).sum(axes, None, None, keepdims)
+        rows = x.reshape(*x.shape[:first], -1)
+        out = np.vecdot(rows, rows)
+        return out.reshape(*x.shape[:first], *(1,) * len(axes)) if keepdims and axes else out
 
     def scale_into(self, x: Array, factor: Array) -> Array:
         if factor == 1:
@@ -222,6 +241,42 @@ class NumpyBackend(Backend):
 
     def erf(self, x: Array) -> Array:
         return super().erf(x) if x.dtype != np.float32 else _numpy_special.erf_single(x)
+
+    # Running reductions ----------------------------------------------------------------------------------------------
+
+    def cumulative_prod(self, x: Array, axis: int, dtype: Any) -> Array:
+        return np.multiply.accumulate(x, axis, dtype)
+
+    def cumulative_max(self, x: Array, axis: int) -> Array:
+        return np.maximum.accumulate(x, axis)
+
+    def cumulative_min(self, x: Array, axis: int) -> Array:
+        return np.minimum.accumulate(x, axis)
+
+    def cumulative_logaddexp(self, x: Array, axis: int) -> Array:
+        return np.logaddexp.accumulate(x, axis)
+
+    def linear_recurrence(self, a: Array, b: Array, axis: int) -> Array:
+        result = np.empty(b.shape, b.dtype)
+        a, b, out = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0), np.moveaxis(result, axis, 0)
+        n = len(b)
+        start = 0
+        if n > 64 and b.size // n < 256:
+            start = _recurrence_by_blocks(a, b, out)
+        for k in range(start, n):
+            out[k] = b[k] if k == 0 else a[k] * out[k - 1] + b[k]
+        return result
+
+    # Linear algebra ------------------------------------------------------------------------------------------------------
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        out = x.diagonal(offset, -2, -1)
+        out.flags.writeable = x.flags.writeable
+        return out
+
+    def eigh(self, x: Array, upper: bool) -> tuple[Array, Array]:
+        w, v = np.linalg.eigh(x, "U" if upper else "L")
+        return w, v
 
     # Threads ---------------------------------------------------------------------------------------------------------
 
@@ -269,3 +324,26 @@ def repeats(index: Any) -> bool:
         or (isinstance(p, np.ndarray) and p.dtype != np.bool_ and math.prod(p.shape) > 1)
         for p in parts
     )
+
+
+def _recurrence_by_blocks(a: Array, b: Array, out: Array) -> int:
+    """Solve s[k] = a[k] s[k-1] + b[k] for blocks of about √n at once, then carry from block to block.
+
+    Returns how many elements are done: all whole blocks, or none where a block's product is too large to carry with.
+    """
+    n = len(b)
+    size = math.isqrt(n)
+    blocks = n // size
+    done, rest = blocks * size, b.shape[1:]
+    a, b = a[:done].reshape(blocks, size, *rest), b[:done].reshape(blocks, size, *rest)
+    s, p = np.empty_like(b), np.empty_like(a)
+    s[:, 0], p[:, 0] = b[:, 0], a[:, 0]
+    for k in range(1, size):
+        s[:, k] = a[:, k] * s[:, k - 1] + b[:, k]
+        p[:, k] = a[:, k] * p[:, k - 1]
+    if not np.isfinite(p).all():
+        return 0
+    for i in range(1, blocks):
+        s[i] += p[i] * s[i - 1, -1]
+    out[:done] = s.reshape(done, *rest)
+    return done

@@ -35,9 +35,9 @@ from tinygrad_edu.ops.elementwise import (
 from tinygrad_edu.ops.embedding import embedding
 from tinygrad_edu.ops.linalg import linear
 from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, mse_loss
+from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.rearrange import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from tinygrad_edu.ops.reduce import norm
 from tinygrad_edu.ops.searching import one_hot
 from tinygrad_edu.ops.windows import fold, unfold
 

@@ -48,7 +48,7 @@ from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.values import Size
 
 # isort: split
-from tinygrad_edu import autograd
+from tinygrad_edu import autograd, linalg
 from tinygrad_edu.creation import (
     arange,
     as_tensor,
@@ -66,6 +66,9 @@ from tinygrad_edu.creation import (
     zeros_like,
 )
 from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
+from tinygrad_edu.ops.decompositions import cholesky, qr
+from tinygrad_edu.ops.diagonal import diag, diag_embed, diagonal, trace
+from tinygrad_edu.ops.einsum import einsum, inner, tensordot
 from tinygrad_edu.ops.elementwise import (
     abs,
     absolute,
@@ -190,7 +193,7 @@ from tinygrad_edu.ops.elementwise import (
     where,
     xlogy,
 )
-from tinygrad_edu.ops.indexing import argsort, sort, topk
+from tinygrad_edu.ops.extremes import amax, amin, aminmax, argmax, argmin, max, min
 from tinygrad_edu.ops.joining import (
     block_diag,
     cat,
@@ -203,7 +206,11 @@ from tinygrad_edu.ops.joining import (
     stack,
     vstack,
 )
-from tinygrad_edu.ops.linalg import addmm, bmm, dot, matmul, mm, mv, outer
+from tinygrad_edu.ops.linalg import bmm, dot, matmul, mm, mv, outer
+from tinygrad_edu.ops.linalg import outer as ger
+from tinygrad_edu.ops.matrix import cholesky_solve, det, inverse, logdet, matrix_power, slogdet
+from tinygrad_edu.ops.matrix import pinv as pinverse
+from tinygrad_edu.ops.norms import dist, norm
 from tinygrad_edu.ops.parts import (
     chunk,
     dsplit,
@@ -216,6 +223,7 @@ from tinygrad_edu.ops.parts import (
     unbind,
     vsplit,
 )
+from tinygrad_edu.ops.products import addbmm, addmm, addmv, addr, baddbmm, chain_matmul, cross, kron, vander
 from tinygrad_edu.ops.rearrange import (
     cartesian_prod,
     channel_shuffle,
@@ -234,25 +242,32 @@ from tinygrad_edu.ops.rearrange import (
 from tinygrad_edu.ops.reduce import (
     all,
     allclose,
-    amax,
-    amin,
     any,
-    argmax,
-    argmin,
-    cumprod,
-    cumsum,
+    count_nonzero,
     equal,
     isclose,
     logsumexp,
-    max,
     mean,
-    min,
-    norm,
+    nanmean,
+    nansum,
     prod,
     std,
+    std_mean,
     sum,
     var,
+    var_mean,
 )
+from tinygrad_edu.ops.scan import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_trapezoid,
+    diff,
+    logcumsumexp,
+    trapezoid,
+)
+from tinygrad_edu.ops.scan import trapezoid as trapz
 from tinygrad_edu.ops.scatter import gather, index_select, masked_fill
 from tinygrad_edu.ops.searching import nonzero
 from tinygrad_edu.ops.shape import (
@@ -278,6 +293,18 @@ from tinygrad_edu.ops.shape import (
     triu,
     unflatten,
     unsqueeze,
+)
+from tinygrad_edu.ops.sorting import (
+    argsort,
+    kthvalue,
+    median,
+    mode,
+    msort,
+    nanmedian,
+    nanquantile,
+    quantile,
+    sort,
+    topk,
 )
 from tinygrad_edu.random import (
     Generator,
@@ -314,14 +341,18 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "addbmm",
     "addcdiv",
     "addcmul",
     "addmm",
+    "addmv",
+    "addr",
     "adjoint",
     "all",
     "allclose",
     "amax",
     "amin",
+    "aminmax",
     "any",
     "arange",
     "arccos",
@@ -345,6 +376,7 @@ __all__ = [
     "atleast_3d",
     "autograd",
     "backends",
+    "baddbmm",
     "bernoulli",
     "bitwise_and",
     "bitwise_left_shift",
@@ -362,7 +394,10 @@ __all__ = [
     "cat",
     "ceil",
     "celu",
+    "chain_matmul",
     "channel_shuffle",
+    "cholesky",
+    "cholesky_solve",
     "chunk",
     "clamp",
     "clamp_max",
@@ -376,10 +411,21 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "count_nonzero",
+    "cross",
+    "cummax",
+    "cummin",
     "cumprod",
     "cumsum",
+    "cumulative_trapezoid",
     "deg2rad",
+    "det",
     "device",
+    "diag",
+    "diag_embed",
+    "diagonal",
+    "diff",
+    "dist",
     "div",
     "divide",
     "dot",
@@ -387,6 +433,7 @@ __all__ = [
     "dropout",
     "dsplit",
     "dstack",
+    "einsum",
     "empty",
     "empty_like",
     "enable_grad",
@@ -420,6 +467,7 @@ __all__ = [
     "full_like",
     "gather",
     "ge",
+    "ger",
     "get_default_device",
     "get_default_dtype",
     "get_num_threads",
@@ -436,11 +484,13 @@ __all__ = [
     "index_select",
     "inference_mode",
     "initial_seed",
+    "inner",
     "int",
     "int8",
     "int16",
     "int32",
     "int64",
+    "inverse",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "isclose",
@@ -450,11 +500,14 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "kron",
+    "kthvalue",
     "ldexp",
     "le",
     "lerp",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "load",
     "log",
@@ -464,6 +517,8 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logaddexp2",
+    "logcumsumexp",
+    "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -475,20 +530,28 @@ __all__ = [
     "manual_seed",
     "masked_fill",
     "matmul",
+    "matrix_power",
     "max",
     "maximum",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "minimum",
     "mm",
+    "mode",
     "moveaxis",
     "movedim",
+    "msort",
     "mul",
     "multinomial",
     "multiply",
     "mv",
     "nan_to_num",
+    "nanmean",
+    "nanmedian",
+    "nanquantile",
+    "nansum",
     "narrow",
     "ne",
     "neg",
@@ -502,6 +565,7 @@ __all__ = [
     "ones_like",
     "outer",
     "permute",
+    "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
     "positive",
@@ -509,6 +573,8 @@ __all__ = [
     "prelu",
     "prod",
     "promote_types",
+    "qr",
+    "quantile",
     "rad2deg",
     "rand",
     "rand_like",
@@ -546,6 +612,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "slogdet",
     "softmax",
     "sort",
     "split",
@@ -555,6 +622,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "std_mean",
     "sub",
     "subtract",
     "sum",
@@ -565,10 +633,14 @@ __all__ = [
     "tanh",
     "tensor",
     "tensor_split",
+    "tensordot",
     "threshold",
     "tile",
     "topk",
+    "trace",
     "transpose",
+    "trapezoid",
+    "trapz",
     "tril",
     "triu",
     "true_divide",
@@ -580,7 +652,9 @@ __all__ = [
     "unbind",
     "unflatten",
     "unsqueeze",
+    "vander",
     "var",
+    "var_mean",
     "vsplit",
     "vstack",
     "where",

@@ -8,14 +8,23 @@ from tinygrad_edu.elementwise_methods import ElementwiseMethods, in_place
 from tinygrad_edu.ops import (
     activation,
     convert,
+    decompositions,
+    diagonal,
+    einsum,
+    extremes,
     indexing,
     linalg,
+    matrix,
+    norms,
     parts,
+    products,
     rearrange,
     reduce,
+    scan,
     scatter,
     searching,
     shape,
+    sorting,
     windows,
 )
 
@@ -46,20 +55,28 @@ class Methods(ElementwiseMethods):
 
     # Reductions
     sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
-    max, min, amax, amin, argmax, argmin = (
-        reduce.max,
-        reduce.min,
-        reduce.amax,
-        reduce.amin,
-        reduce.argmax,
-        reduce.argmin,
-    )
-    any, all, cumsum, cumprod = reduce.any, reduce.all, reduce.cumsum, reduce.cumprod
-    logsumexp, norm = reduce.logsumexp, reduce.norm
-    equal, isclose, allclose = reduce.equal, reduce.isclose, reduce.allclose
+    nansum, nanmean, logsumexp, count_nonzero = reduce.nansum, reduce.nanmean, reduce.logsumexp, reduce.count_nonzero
+    any, all, equal, isclose, allclose = reduce.any, reduce.all, reduce.equal, reduce.isclose, reduce.allclose
+    max, min, amax, amin, aminmax = extremes.max, extremes.min, extremes.amax, extremes.amin, extremes.aminmax
+    argmax, argmin = extremes.argmax, extremes.argmin
+    norm, dist = norms.norm, norms.dist
+    cumsum, cumprod, logcumsumexp = scan.cumsum, scan.cumprod, scan.logcumsumexp
+    cummax, cummin, diff = scan.cummax, scan.cummin, scan.diff
 
-    # Products
-    matmul, mm, bmm, mv, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
+    # Order
+    argsort, sort, msort, topk, kthvalue = sorting.argsort, sorting.sort, sorting.msort, sorting.topk, sorting.kthvalue
+    median, nanmedian, mode = sorting.median, sorting.nanmedian, sorting.mode
+    quantile, nanquantile = sorting.quantile, sorting.nanquantile
+
+    # Linear algebra
+    matmul, mm, bmm, mv, dot = linalg.matmul, linalg.mm, linalg.bmm, linalg.mv, linalg.dot
+    outer, ger, inner, kron, cross = linalg.outer, linalg.outer, einsum.inner, products.kron, products.cross
+    addmm, addmv, addr, addbmm = products.addmm, products.addmv, products.addr, products.addbmm
+    baddbmm = products.baddbmm
+    diagonal, diag, diag_embed, trace = diagonal.diagonal, diagonal.diag, diagonal.diag_embed, diagonal.trace
+    inverse, pinverse, det, logdet, slogdet = matrix.inverse, matrix.pinv, matrix.det, matrix.logdet, matrix.slogdet
+    matrix_power, cholesky_solve = matrix.matrix_power, matrix.cholesky_solve
+    cholesky, qr = decompositions.cholesky, decompositions.qr
 
     # Shape
     reshape, view, view_as, reshape_as = shape.reshape, shape.view, shape.view_as, shape.reshape_as
@@ -98,7 +115,6 @@ class Methods(ElementwiseMethods):
     # Indexing
     gather, index_select, masked_fill = scatter.gather, scatter.index_select, scatter.masked_fill
     nonzero = searching.nonzero
-    argsort, sort, topk = indexing.argsort, indexing.sort, indexing.topk
 
     # Types and devices
     type, type_as, cpu, cuda = convert.to_type, convert.type_as, convert.cpu, convert.cuda
@@ -107,5 +123,8 @@ class Methods(ElementwiseMethods):
 
     # In place
     masked_fill_ = in_place(scatter.masked_fill)
+    addmm_, addmv_, addr_ = in_place(products.addmm), in_place(products.addmv), in_place(products.addr)
+    addbmm_, baddbmm_ = in_place(products.addbmm), in_place(products.baddbmm)
+    cumsum_, cumprod_ = in_place(scan.cumsum), in_place(scan.cumprod)
     copy_, fill_, zero_ = _lazy("copy_"), _lazy("fill_"), _lazy("zero_")
     uniform_, normal_ = _lazy("uniform_"), _lazy("normal_")

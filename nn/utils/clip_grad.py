@@ -15,7 +15,7 @@ from tinygrad_edu import backends
 from tinygrad_edu.creation import zeros
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.ops.joining import stack
-from tinygrad_edu.ops.reduce import norm
+from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.writes import writes

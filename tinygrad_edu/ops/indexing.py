@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.backends import is_array
 from tinygrad_edu.function import Op, run
-from tinygrad_edu.node import CONSTANT, VIEW
-from tinygrad_edu.ops._types import axis_of, count, fit, nothing, xp
+from tinygrad_edu.node import VIEW
+from tinygrad_edu.ops._types import count, fit, nothing, xp
 from tinygrad_edu.sparse import SparseGrad
 
 if TYPE_CHECKING:
@@ -207,43 +207,3 @@ class Overwrite(Op):
 def overwrite(input: Tensor, index: Any) -> Tensor:
     """A copy of ``input`` with zeros at ``index``."""
     return run(Overwrite(), (input, index))
-
-
-class ArgSort(Op):
-    __slots__ = ()
-    kind = CONSTANT
-
-    def forward(self, x: Any, axis: int, descending: bool) -> Any:
-        ns = xp(x)
-        return ns.argsort_stable(x, axis, descending)
-
-
-def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
-    """The order that sorts along ``dim``, stable."""
-    if not input.shape:
-        return input.new_zeros((), dtype=int)
-    return run(ArgSort(), (input, axis_of(dim, len(input.shape)), descending))
-
-
-def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Any:
-    """Sorted values along ``dim``, and where they stood: (values, indices)."""
-    from tinygrad_edu.ops.reduce import ValuesAndIndices
-    from tinygrad_edu.ops.scatter import gather
-
-    order = argsort(input, dim, descending)
-    return ValuesAndIndices(gather(input, dim, order), order)
-
-
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    """The ``k`` largest (or smallest) along ``dim`` in order, and where they stood: (values, indices)."""
-    from tinygrad_edu.ops.parts import narrow
-    from tinygrad_edu.ops.reduce import ValuesAndIndices
-    from tinygrad_edu.ops.scatter import gather
-
-    n = input.shape[axis_of(dim, len(input.shape))] if input.shape else 1
-    if not 0 <= k <= n:
-        raise ValueError(f"topk: k = {k} is out of range for a dimension of size {n}")
-    if not input.shape:
-        return ValuesAndIndices(input * 1, input.new_zeros((), dtype=int))
-    order = narrow(argsort(input, dim, largest), dim, 0, k)
-    return ValuesAndIndices(gather(input, dim, order), order)

@@ -118,13 +118,6 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return reshape(input, (-1, 1)) * reshape(vec2, (1, -1))
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta · input + alpha · mat1 @ mat2."""
-    product = mm(mat1, mat2)
-    product = product * alpha if alpha != 1 else product
-    return product + (input * beta if beta != 1 else input)
-
-
 class Linear(Op):
     """x Wᵀ + b in one node."""
 

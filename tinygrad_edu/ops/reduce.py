@@ -1,47 +1,21 @@
-"""Reductions: sums, means, extremes, and their derivatives."""
+"""Reductions to one number: sums, means, products, variances, counts."""
 
 from __future__ import annotations
 
 import builtins
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
-from tinygrad_edu.dtypes import float32, from_raw, int64
-from tinygrad_edu.function import Op, run, run1
+from tinygrad_edu.dtypes import from_raw, int64, uint8
+from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._types import axes_of, axis_of, count, to_float, xp
-from tinygrad_edu.ops.elementwise import abs, as_type_of, exp, maximum, square, where
+from tinygrad_edu.ops._reduction import Dims, in_single, kind_of, require_float, spread
+from tinygrad_edu.ops._types import axes_of, axis_of, count, nothing, to_float, xp
+from tinygrad_edu.ops.elementwise import abs, exp, isfinite, isnan, where
+from tinygrad_edu.ops.scan import products_of_others
+from tinygrad_edu.ops.shape import reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
-
-Dims = int | Sequence[int] | None
-
-
-class ValuesAndIndices(NamedTuple):
-    """What reductions return that say where: ``values`` and ``indices``."""
-
-    values: Any
-    indices: Any
-
-
-def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a reduction over ``axes`` with keepdim=True."""
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
-
-
-def _spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
-    """Broadcast the gradient of a reduction back over what was reduced."""
-    from tinygrad_edu.ops.shape import expand, reshape
-
-    if not isinstance(g, function.Tensor):
-        ns = xp(g)
-        return ns.spread(g if len(g.shape) == len(shape) else ns.reshape(g, _kept(shape, axes)), shape)
-    if len(g.shape) != len(shape):
-        g = reshape(g, _kept(shape, axes))
-    return expand(g, shape)
 
 
 class Sum(Op):
@@ -61,13 +35,22 @@ class Sum(Op):
         return ns.sum(x, axis=axes, keepdims=keepdim)
 
     def backward(self, g: Any) -> Any:
-        return _spread(g, self.shape, self.axes)
+        return spread(g, self.shape, self.axes)
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum over all elements, or over the dimensions ``dim``.
+    """The sum over all elements, or over the dimensions ``dim``; 0 where there are none.
 
     Integers are summed as int64, float16 in single precision.
+
+    Parameters
+    ----------
+    dim : int or sequence of int, optional
+        What to sum over; by default everything.
+    keepdim : bool
+        Keep the reduced dimensions with size 1.
+    dtype : optional
+        Convert to this type first.
 
     Examples
     --------
@@ -80,219 +63,273 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     return run1(Sum, input, axes_of(dim, len(input.shape)), keepdim)
 
 
+def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum of the elements that are numbers; NaN counts as 0 and gets no gradient.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.nansum(tg.tensor([1.0, float("nan"), 3.0]))
+    tensor(4.)
+    """
+    if kind_of(input).category == 2:
+        input = where(isnan(input), nothing(input), input)
+    return sum(input, dim, keepdim, dtype=dtype)
+
+
+class Mean(Op):
+    __slots__ = ("axes", "number", "shape")
+    keeps = ()
+
+    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
+        self.axes, self.shape = axes, x.shape
+        self.number = count([x.shape[a] for a in axes])
+        ns = xp(x)
+        over = axes[0] if len(axes) == 1 else axes
+        if from_raw(x.dtype).bits == 16:  # the sum may be too large for 16 bits where the mean is not
+            return ns.astype(self.share(ns.sum(x, axis=over, keepdims=keepdim, dtype=ns.float32)), x.dtype)
+        return self.share(ns.sum(x, axis=over, keepdims=keepdim))
+
+    def backward(self, g: Any) -> Any:
+        return spread(self.share(g), self.shape, self.axes)
+
+    def share(self, total: Any) -> Any:
+        """A sum divided by the number of elements; not a number where there are none."""
+        return total / self.number if self.number else total * float("nan")
+
+
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean over all elements, or over the dimensions ``dim``; of floating-point tensors only."""
+    """The mean over all elements, or over the dimensions ``dim``; of floating-point tensors only.
+
+    Raises
+    ------
+    TypeError
+        When the elements are integers or booleans.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 6.0]]), dim=1)
+    tensor([1.5000, 4.5000])
+    """
     if dtype is not None:
         input = input.to(dtype)
-    kind = from_raw(input.dtype if not isinstance(input, function.Tensor) else input._data.dtype)
-    if kind.category < 2:
-        raise TypeError(f"mean: the mean of {input.dtype} is not of that type; convert first, as in x.float().mean()")
-    if kind.bits == 16:  # the sum may be too large for 16 bits where the mean is not
-        return mean(input.to(float32), dim, keepdim).to(input.dtype)
-    axes = axes_of(dim, len(input.shape))
-    n = count([input.shape[a] for a in axes])
-    return run(Sum(), (input, axes, keepdim)) / n if n else run(Sum(), (input, axes, keepdim)) * float("nan")
+    require_float("mean", input)
+    return run1(Mean, input, axes_of(dim, len(input.shape)), keepdim)
 
 
-def var(
-    input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True
-) -> Tensor:
-    """The variance Σ(x - mean)² / (n - correction)."""
-    if input.dtype.itemsize == 2:
-        return var(input.to(float32), dim, correction=correction, keepdim=keepdim, unbiased=unbiased).to(input.dtype)
-    deviation, axes, divisor = _deviation(input, dim, correction if unbiased else 0)
-    return sum(square(deviation), axes, keepdim) / divisor
+def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean of the elements that are numbers; NaN where there are none."""
+    if dtype is not None:
+        input = input.to(dtype)
+    require_float("nanmean", input)
+    return nansum(input, dim, keepdim) / sum((~isnan(input)).to(input.dtype), dim, keepdim)
 
 
-def _deviation(input: Tensor, dim: Dims, correction: float) -> tuple[Tensor, tuple[int, ...], float]:
-    """x - mean, the dimensions that were averaged over, and what the squares are to be divided by."""
-    axes = axes_of(dim, len(input.shape))
-    n = count([input.shape[a] for a in axes])
-    return input - mean(input, axes, True), axes, builtins.max(float(n - correction), 0.0)
+# Variance ------------------------------------------------------------------------------------------------------------
 
 
-def std(
-    input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False, unbiased: bool = True
-) -> Tensor:
-    """The standard deviation, the root of :func:`var`; its gradient where all elements are equal is taken as 0."""
-    if input.dtype.itemsize == 2:
-        return std(input.to(float32), dim, correction=correction, keepdim=keepdim, unbiased=unbiased).to(input.dtype)
-    deviation, axes, divisor = _deviation(input, dim, correction if unbiased else 0)
-    return run(Norm2(), (deviation, axes, keepdim)) / math.sqrt(divisor)
+def _divisor(x: Any, axes: tuple[int, ...], correction: float) -> float:
+    """What the sum of squares is divided by: the number of elements less the correction."""
+    return builtins.max(count([x.shape[a] for a in axes]) - correction, 0.0)
 
 
-class Prod(Op):
-    __slots__ = ("axis",)
+class Var(Op):
+    """Σ(x - mean)² / (n - correction): the gradient is 2 (x - mean) / (n - correction)."""
 
-    def forward(self, x: Any, axis: int, keepdim: bool) -> Any:
+    __slots__ = ("axes", "divisor")
+    keeps = (0,)
+
+    def forward(self, x: Any, axes: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+        self.axes, self.divisor = axes, _divisor(x, axes, correction)
         self.saved = (x,)
-        self.axis = axis
         ns = xp(x)
-        if from_raw(x.dtype).category < 2:
-            return ns.prod(x, axis=axis, keepdims=keepdim, dtype=ns.int64)
-        return ns.prod(x, axis=axis, keepdims=keepdim)
+        squares = ns.sum_squares(x - Mean.apply(x, axes, True), axes, keepdim)
+        return squares / self.divisor if self.divisor else squares * float("inf")
 
     def backward(self, g: Any) -> Any:
-        # The product of all others, as the product of those before and those after: right also where factors are zero.
-        from tinygrad_edu.ops.joining import cat
-        from tinygrad_edu.ops.parts import narrow
-        from tinygrad_edu.ops.rearrange import flip
-
         (x,) = self.saved
-        if len(x.shape) == 0:
-            return g
-        axis, n = self.axis, x.shape[self.axis]
-        if n == 0:
-            return x
-        one = narrow(x, axis, 0, 1) * 0 + 1
-        before = cumprod(cat([one, narrow(x, axis, 0, n - 1)], axis), axis)
-        after = flip(cumprod(cat([one, flip(narrow(x, axis, 1, n - 1), (axis,))], axis), axis), (axis,))
-        return _spread(g, x.shape, (axis,)) * (before * after)
+        factor = 2 / self.divisor if self.divisor else float("inf")
+        return spread(g * factor, x.shape, self.axes) * (x - mean(x, self.axes, True))
 
 
-def cumprod(input: Tensor, dim: int) -> Tensor:
-    """The running product along ``dim``."""
-    from tinygrad_edu.ops.joining import stack
-    from tinygrad_edu.ops.parts import unbind
+class Std(Op):
+    """The root of the variance; where all elements are equal the gradient is taken as 0."""
 
-    axis = axis_of(dim, len(input.shape))
-    if isinstance(input, function.Tensor) and not input.is_floating_point():
-        input = input.to(int64)
-    if not input.shape or input.shape[axis] == 0:
-        return input * 1
-    running: list[Tensor] = []
-    for x in unbind(input, dim):
-        running.append(x if not running else running[-1] * x)
-    return stack(running, dim)
+    __slots__ = ("axes", "divisor")
+    keeps = (0, RESULT)
 
-
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The product over all elements, or along ``dim``."""
-    from tinygrad_edu.ops.shape import reshape
-
-    if dim is None:
-        return run(Prod(), (reshape(input, (-1,)), 0, False))
-    return run(Prod(), (input, axis_of(dim, len(input.shape)) if input.shape else None, keepdim))
-
-
-class Cumsum(Op):
-    __slots__ = ("axis",)
-
-    def forward(self, x: Any, axis: int) -> Any:
-        self.axis = axis
-        ns = xp(x)
-        if not x.shape:
-            return ns.copy(x)
-        kind = ns.int64 if from_raw(x.dtype).category < 2 else x.dtype
-        return ns.cumulative_sum(x, axis=axis, dtype=kind)
-
-    def backward(self, g: Any) -> Any:
-        from tinygrad_edu.ops.rearrange import flip
-
-        if not g.shape:
-            return g
-        return flip(cumsum(flip(g, (self.axis,)), self.axis), (self.axis,))
-
-
-def cumsum(input: Tensor, dim: int) -> Tensor:
-    """The running sum along ``dim``."""
-    return run(Cumsum(), (input, axis_of(dim, len(input.shape))))
-
-
-class Extreme(Op):
-    """amax and amin: elements that tie for the extreme share the gradient evenly."""
-
-    __slots__ = ("axes",)
-
-    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool, name: str) -> Any:
-        self.axes = axes
-        out = getattr(xp(x), name)(x, axis=axes, keepdims=keepdim)
+    def forward(self, x: Any, axes: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+        self.axes, self.divisor = axes, _divisor(x, axes, correction)
+        out = xp(x).sqrt(Var.apply(x, axes, correction, keepdim))
         self.saved = x, out
         return out
 
     def backward(self, g: Any) -> Any:
         x, out = self.saved
-        ties = as_type_of(x == _spread(out, x.shape, self.axes), g)
-        ns = xp(ties)
-        share = ties / ns.sum(ties, axis=self.axes, keepdims=True)
-        return _spread(g, x.shape, self.axes) * share
+        zero = out == 0
+        scale = where(zero, nothing(out), g / (where(zero, nothing(out) + 1, out) * (self.divisor or float("nan"))))
+        return spread(scale, x.shape, self.axes) * (x - mean(x, self.axes, True))
 
 
-def _extreme(name: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
-    axes = axes_of(dim, len(x.shape))
-    if count(x.shape) == 0 and (not axes or 0 in [x.shape[a] for a in axes]):
-        raise ValueError(f"{name}: there is no extreme of nothing (shape {tuple(x.shape)}, dim {dim})")
-    return run(Extreme(), (x, axes, keepdim, name))
+def _correction(dim: Any, unbiased: bool, correction: float | None) -> tuple[Dims, float]:
+    """Read ``var(x, dim, correction=c)``, ``var(x, dim, unbiased)`` and ``var(x, unbiased)``."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return dim, float(unbiased) if correction is None else correction
 
 
-def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The largest element over ``dim``; ties share the gradient."""
-    return _extreme("max", input, dim, keepdim)
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """The variance Σ(x - mean)² / (n - correction), over all elements or over the dimensions ``dim``.
+
+    Parameters
+    ----------
+    dim : int or sequence of int, optional
+        What to reduce; ``var(x, False)`` is short for ``var(x, unbiased=False)``.
+    unbiased : bool
+        False is short for ``correction=0``.
+    correction : float
+        How many degrees of freedom are lost, 1 by default. The result is NaN where none is left.
+
+    Raises
+    ------
+    TypeError
+        When the elements are integers or booleans.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.var(tg.tensor([1.0, 2.0, 3.0])), tg.var(tg.tensor([1.0, 2.0, 3.0]), correction=0)
+    (tensor(1.), tensor(0.6667))
+    """
+    dim, correction = _correction(dim, unbiased, correction)
+    if require_float("var", input).bits == 16:
+        return in_single(var, input, dim, keepdim=keepdim, correction=correction)
+    return run1(Var, input, axes_of(dim, len(input.shape)), correction, keepdim)
 
 
-def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The smallest element over ``dim``; ties share the gradient."""
-    return _extreme("min", input, dim, keepdim)
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """The standard deviation, the root of :func:`var`; its gradient where all elements are equal is taken as 0."""
+    dim, correction = _correction(dim, unbiased, correction)
+    if require_float("std", input).bits == 16:
+        return in_single(std, input, dim, keepdim=keepdim, correction=correction)
+    return run1(Std, input, axes_of(dim, len(input.shape)), correction, keepdim)
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest of all elements; with ``dim`` a pair (values, indices); with a tensor the elementwise maximum."""
-    if isinstance(dim, function.Tensor):
-        return maximum(input, dim)
-    return amax(input) if dim is None else _with_indices("argmax", input, dim, keepdim)
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean."""
+    dim, correction = _correction(dim, unbiased, correction)
+    return var(input, dim, keepdim=keepdim, correction=correction), mean(input, dim, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest of all elements; with ``dim`` a pair (values, indices); with a tensor the elementwise minimum."""
-    from tinygrad_edu.ops.elementwise import minimum
-
-    if isinstance(dim, function.Tensor):
-        return minimum(input, dim)
-    return amin(input) if dim is None else _with_indices("argmin", input, dim, keepdim)
-
-
-def _with_indices(name: str, x: Tensor, dim: int, keepdim: bool) -> ValuesAndIndices:
-    """The extreme along ``dim`` and the first place where it stands, which alone gets the gradient."""
-    from tinygrad_edu.ops.scatter import gather
-    from tinygrad_edu.ops.shape import squeeze
-
-    if not x.shape:
-        return ValuesAndIndices(x * 1, argmax(x))
-    axis = axis_of(dim, len(x.shape))
-    where_ = argmax(x, axis, True) if name == "argmax" else argmin(x, axis, True)
-    values = gather(x, axis, where_)
-    return (
-        ValuesAndIndices(values, where_) if keepdim else ValuesAndIndices(squeeze(values, axis), squeeze(where_, axis))
-    )
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """The standard deviation and the mean."""
+    dim, correction = _correction(dim, unbiased, correction)
+    return std(input, dim, keepdim=keepdim, correction=correction), mean(input, dim, keepdim)
 
 
-class Where_(Op):
-    """Where the extreme stands."""
+# Products ------------------------------------------------------------------------------------------------------------
 
-    __slots__ = ()
-    kind = CONSTANT
 
-    def forward(self, x: Any, axis: int | None, keepdim: bool, name: str) -> Any:
+class Prod(Op):
+    """The product along one dimension: each factor's gradient is the product of all others, also where some are zero."""
+
+    __slots__ = ("axis",)
+    keeps = (0,)
+
+    def forward(self, x: Any, axis: int, keepdim: bool) -> Any:
+        self.saved = (x,)
+        self.axis = axis
         ns = xp(x)
-        if axis is None:
-            x = ns.reshape(x, (-1,))
-        if count(x.shape) == 0 or not x.shape:
-            if not x.shape:
-                return ns.zeros((), dtype=ns.int64)
-            raise ValueError("there is no extreme of nothing")
-        return ns.astype(getattr(ns, name)(x, axis=0 if axis is None else axis, keepdims=keepdim), ns.int64)
+        kind = from_raw(x.dtype)
+        if kind.category < 2:
+            return ns.prod(x, axis=axis, keepdims=keepdim, dtype=ns.int64)
+        if kind.bits == 16:
+            return ns.astype(ns.prod(x, axis=axis, keepdims=keepdim, dtype=ns.float32), x.dtype)
+        return ns.prod(x, axis=axis, keepdims=keepdim)
+
+    def backward(self, g: Any) -> Any:
+        (x,) = self.saved
+        return spread(g, x.shape, (self.axis,)) * products_of_others(x, self.axis)
 
 
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The (first) place of the largest element: in the flattened tensor, or along ``dim``."""
-    axis = None if dim is None else axis_of(dim, len(input.shape))
-    return run(Where_(), (input, axis, keepdim, "argmax"))
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product over all elements, or along ``dim``; 1 where there are none.
+
+    Integers are multiplied as int64.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.tensor([2.0, 0.0, 3.0], requires_grad=True)
+    >>> x.prod().backward()
+    >>> x.grad
+    tensor([0., 6., 0.])
+    """
+    if dtype is not None:
+        input = input.to(dtype)
+    if dim is None or not input.shape:
+        if dim is not None:
+            axis_of(dim, 0)
+        return run1(Prod, reshape(input, (-1,)), 0, False)
+    return run1(Prod, input, axis_of(dim, len(input.shape)), keepdim)
 
 
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The (first) place of the smallest element: in the flattened tensor, or along ``dim``."""
-    axis = None if dim is None else axis_of(dim, len(input.shape))
-    return run(Where_(), (input, axis, keepdim, "argmin"))
+# Exponential sums ----------------------------------------------------------------------------------------------------
+
+
+class LogSumExp(Op):
+    __slots__ = ("axes",)
+    keeps = (0, RESULT)
+
+    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
+        self.axes = axes
+        ns = xp(x)
+        if 0 in [x.shape[a] for a in axes]:
+            out = ns.sum(x, axis=axes, keepdims=keepdim) - float("inf")
+        else:
+            top = ns.max(x, axis=axes, keepdims=True)
+            top = ns.where(ns.isfinite(top), top, ns.zeros_like(top))
+            total = ns.sum(ns.exp(x - top), axis=axes, keepdims=True)
+            none = total == 0  # every element is -inf
+            out = ns.where(none, -float("inf"), ns.log(ns.where(none, 1.0, total)) + top)
+            if not keepdim:
+                out = ns.reshape(out, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+        self.saved = x, out
+        return out
+
+    def backward(self, g: Any) -> Any:
+        x, out = self.saved
+        shift = where(isfinite(out), out, nothing(out))
+        return spread(g, x.shape, self.axes) * exp(x - spread(shift, x.shape, self.axes))
+
+
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """ln Σ eˣ over ``dim``, shifted by the largest element so that nothing overflows.
+
+    The gradient is softmax(x); where all elements are -inf the result is -inf and the gradient 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.logsumexp(tg.tensor([1000.0, 1000.0]), dim=0)
+    tensor(1000.6932)
+    """
+    x = to_float(input)
+    if kind_of(x).bits == 16:
+        return in_single(logsumexp, x, dim, keepdim)
+    return run1(LogSumExp, x, axes_of(dim, len(x.shape)), keepdim)
+
+
+# Logic ---------------------------------------------------------------------------------------------------------------
 
 
 class Truth(Op):
@@ -303,64 +340,31 @@ class Truth(Op):
         return getattr(xp(x), name)(x, axis=axes, keepdims=keepdim)
 
 
+def _truth(input: Tensor, dim: Dims, keepdim: bool, name: str) -> Tensor:
+    out = run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, name))
+    return out.to(uint8) if kind_of(input) is uint8 else out
+
+
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether one element is non-zero."""
-    return run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, "any"))
+    """Whether one element is non-zero; of uint8 as uint8, else as bool."""
+    return _truth(input, dim, keepdim, "any")
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether every element is non-zero."""
-    return run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, "all"))
+    """Whether every element is non-zero; of uint8 as uint8, else as bool."""
+    return _truth(input, dim, keepdim, "all")
 
 
-def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
-    """ln Σ eˣ over ``dim``, shifted by the largest element so that nothing overflows."""
-    from tinygrad_edu.ops.elementwise import isfinite, log
-    from tinygrad_edu.ops.shape import reshape
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """How many elements are not zero, as int64.
 
-    axes = axes_of(dim, len(input.shape))
-    top = amax(input.detach(), axes, True)
-    shift = where(isfinite(top), top, top.new_zeros(top.shape))
-    total = log(sum(exp(input - shift), axes, True)) + shift
-    return total if keepdim else reshape(total, tuple(n for i, n in enumerate(input.shape) if i not in axes))
-
-
-def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The vector norm (Σ|x|ᵖ)^(1/p) over all elements or ``dim``; p may be inf, -inf, 0, 1, 2 ("fro") or another
-    number.
-
-    The gradient of the 2-norm at 0 is taken as 0.
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.count_nonzero(tg.tensor([[0, 1], [2, 3]]), dim=0)
+    tensor([1, 2])
     """
-    x = to_float(input)
-    axes = axes_of(dim, len(x.shape))
-    if p == "fro" or p == 2:
-        return run(Norm2(), (x, axes, keepdim))
-    if p == float("inf"):
-        return amax(abs(x), axes, keepdim)
-    if p == float("-inf"):
-        return amin(abs(x), axes, keepdim)
-    if p == 0:
-        return sum((x != 0).to(x.dtype), axes, keepdim)
-    if p == 1:
-        return sum(abs(x), axes, keepdim)
-    return sum(abs(x) ** p, axes, keepdim) ** (1.0 / p)
-
-
-class Norm2(Op):
-    __slots__ = ("axes",)
-
-    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
-        self.axes = axes
-        ns = xp(x)
-        out = ns.sqrt(ns.sum(x * x, axis=axes, keepdims=keepdim))
-        self.saved = x, out
-        return out
-
-    def backward(self, g: Any) -> Any:
-        x, out = self.saved
-        zero = out == 0
-        scale = where(zero, out * 0, g / where(zero, out * 0 + 1, out))
-        return x * _spread(scale, x.shape, self.axes)
+    return sum(input != 0, dim)
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -369,11 +373,26 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """Whether |input - other| ≤ atol + rtol·|other|, element by element."""
-    from tinygrad_edu.ops.elementwise import isfinite
+    """Whether |input - other| ≤ atol + rtol·|other|, element by element.
 
+    Raises
+    ------
+    TypeError
+        When the two have different types.
+    ValueError
+        When a tolerance is negative.
+    """
+    if kind_of(input) is not kind_of(other):
+        raise TypeError(f"isclose: the types {input.dtype} and {other.dtype} differ; convert one with .to(dtype)")
+    if rtol < 0 or atol < 0:
+        raise ValueError(f"isclose: the tolerances must not be negative, got rtol {rtol} and atol {atol}")
+    same = input == other
+    if kind_of(input).category == 0:
+        return same
+    if kind_of(input).category == 1:  # differences of unsigned numbers would wrap around
+        input, other = input.to(int64), other.to(int64)
     distance = abs(input - other)
-    near = (isfinite(distance) & (distance <= atol + rtol * abs(other))) | (input == other)
+    near = (isfinite(distance) & (distance <= atol + rtol * abs(other))) | same
     return near | ((input != input) & (other != other)) if equal_nan else near
 
 

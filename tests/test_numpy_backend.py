@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -66,6 +69,19 @@ def test_sigmoid_keeps_its_relative_precision_far_to_the_left(dtype: str) -> Non
     want[-1] = 1
     for got in (cpu.sigmoid(x), np.array([cpu.sigmoid(v) for v in x])):
         np.testing.assert_allclose(got, want.astype(dtype), rtol=8 * np.finfo(dtype).eps)
+
+
+def test_no_warning_from_inside_the_package_and_other_peoples_warnings_stay() -> None:
+    code = """
+import warnings, numpy as np, tinygrad_edu as tg
+x = tg.tensor([0.0, -1.0, 1e30], requires_grad=True)
+((x.log() / 0).exp() * x.sqrt()).sum().backward()
+with warnings.catch_warnings(record=True) as seen:
+    np.log(np.zeros(1))
+assert len(seen) == 1, seen
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("n", [5, fast.LARGE + 3])

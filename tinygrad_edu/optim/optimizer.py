@@ -69,6 +69,11 @@ class Optimizer:
             raise TypeError(
                 f"{self._name()}: params must be a list of tensors or of groups, not one tensor; pass [tensor]"
             )
+        if not hasattr(params, "__iter__"):
+            raise TypeError(
+                f"{self._name()}: params must be a list of tensors or of groups, got {type(params).__name__}; of a module "
+                "pass module.parameters()"
+            )
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []

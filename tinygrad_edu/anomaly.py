@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu import backends
@@ -60,26 +61,68 @@ def has_nan(x: Any) -> bool:
     return "float" in str(x.dtype) and bool(xp.any(xp.isnan(x)))
 
 
-def watch(node: Node, out: Any, raws: list[Any]) -> None:
+def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
     """Called for every operation in anomaly mode."""
     line = caller()
-    if modes.check_nan and has_nan(out) and not any(backends.is_array(r) and has_nan(r) for r in raws):
+    if modes.check_nan and any(map(has_nan, outs)) and not any(backends.is_array(r) and has_nan(r) for r in raws):
         raise RuntimeError(f"anomaly mode: {node.name} made the first NaN at {line}")
     if node.kind == CONSTANT or not any(e is not None for e in node.edges):
         return
     extra = extra_of(node)
     extra.trace = line
+    extra.locks = Locks(f"the backward of {node.name} needs it ({where(node)})")
     for value in node.saved or ():
-        if backends.is_array(value) and backends.of(value).lock(value):
-            extra.locked.append(value)
+        if backends.is_array(value):
+            extra.locks.add(value)
 
 
-def unlock(node: Node) -> None:
-    """Lift the write protection of what a node kept."""
-    if node.extra is not None:
-        for value in node.extra.locked:
-            backends.of(value).unlock(value)
-        node.extra.locked = []
+# Why memory must not be written, by the identity of the object that owns it.
+_protected: dict[int, list[str]] = {}
+
+
+class Locks:
+    """Write protection of what a node kept, until it is released or the node goes."""
+
+    __slots__ = ("held", "reason")
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.held: list[tuple[Any, int, bool]] = []
+
+    def add(self, value: Any) -> None:
+        """Protect an array, where its backend can."""
+        xp = backends.of(value)
+        key, locked = id(xp.root(value)), xp.lock(value)
+        if locked or key in _protected:
+            _protected.setdefault(key, []).append(self.reason)
+            self.held.append((value, key, locked))
+
+    def release(self, only: Any = None) -> None:
+        """Lift the protection of all arrays, or of one."""
+        for value, key, locked in self.held:
+            if only is None or value is only:
+                if locked:
+                    backends.of(value).unlock(value)
+                _protected[key].remove(self.reason)
+                if not _protected[key]:
+                    del _protected[key]
+        self.held = [] if only is None else [h for h in self.held if h[0] is not only]
+
+    __del__ = release
+
+
+def refuse_protected(raw: Any) -> None:
+    """Raise when memory that is about to be written is protected."""
+    if _protected and (reasons := _protected.get(id(backends.of(raw).root(raw)))):
+        raise RuntimeError(
+            f"in-place: anomaly mode protects this value, because {reasons[0]}; clone() it before the write"
+        )
+
+
+def unlock(node: Node, only: Any = None) -> None:
+    """Lift the write protection of what a node kept, or of one array among it."""
+    if node.extra is not None and node.extra.locks is not None:
+        node.extra.locks.release(only)
 
 
 def where(node: Node) -> str:

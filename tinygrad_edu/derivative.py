@@ -10,6 +10,7 @@ import copy
 from typing import Any
 
 from tinygrad_edu import backends
+from tinygrad_edu._state import modes, swap
 from tinygrad_edu.custom import check_attributes, map_arrays, user_backward
 from tinygrad_edu.function import RESULT, Function, Fused, Op, output_of
 from tinygrad_edu.node import USER, Node
@@ -18,6 +19,15 @@ from tinygrad_edu.tensor import Tensor
 
 def graph_backward(node: Any, g: Any) -> tuple[Any, ...]:
     """Call a node's backward on tensors that are wired to the graph, so that its result can be differentiated."""
+    # A NaN in a formula of the library is reported for the whole formula, with the line of the forward pass.
+    before = swap({"check_nan": modes.check_nan and node.kind == USER})
+    try:
+        return _formula(node, g)
+    finally:
+        swap(before)
+
+
+def _formula(node: Any, g: Any) -> tuple[Any, ...]:
     if isinstance(node, Fused):
         return _reference_backward(node, g)
     twin = copy.copy(node)  # other threads may be walking over the node itself

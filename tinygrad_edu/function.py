@@ -219,7 +219,7 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
             node.ids = [id(out), *map(id, raws)]
         t._node = node
     if _state.anomaly_threads and modes.anomaly:
-        _watch(node, out, raws)
+        _watch(node, (out,), raws)
     if node.kind == VIEW:
         remember_base(t, type(node), args[0], args[1:])
     return t
@@ -299,7 +299,7 @@ def _several(node: Op, outs: tuple[Array, ...], tracked: bool, raws: list[Any]) 
             t._node = output_of(node, i)
         tensors.append(t)
     if _state.anomaly_threads and modes.anomaly:
-        _watch(node, outs[0], raws)
+        _watch(node, outs, raws)
     return tuple(tensors)
 
 
@@ -313,8 +313,8 @@ def output_of(node: Function, index: int) -> Output:
     return output
 
 
-def _watch(node: Op, out: Array, raws: list[Any]) -> None:
+def _watch(node: Op, outs: tuple[Array, ...], raws: list[Any]) -> None:
     """Anomaly mode: remember the calling line, look for the first NaN, write-protect what is kept."""
     from tinygrad_edu.anomaly import watch
 
-    watch(node, out, raws)
+    watch(node, outs, raws)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu._state import modes
+from tinygrad_edu.anomaly import refuse_protected, unlock
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.hooks import rewire
@@ -63,6 +64,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         value = value.to(x.dtype)
     _check_fits(x, raw, value)
     tracked = modes.grad and (value._node is not None or x._node is not None)
+    refuse_protected(x._data)
     if not tracked:
         x._data = xp(x._data).setitem(x._data, raw, current(value)._data)
         writes.record(x._data)
@@ -115,6 +117,7 @@ def _keep_old_value(out: Tensor, x: Tensor) -> None:
     if node is not None and node.saved is not None and node.saved.__class__ is tuple:
         old = x._data
         if any(v is old for v in node.saved):
+            unlock(node, old)
             copy = xp(old).copy(old)
             node.saved = tuple(copy if v is old else v for v in node.saved)
             if getattr(node, "ids", None):
@@ -122,6 +125,7 @@ def _keep_old_value(out: Tensor, x: Tensor) -> None:
 
 
 def _write(x: Tensor, raw: Any) -> None:
+    refuse_protected(x._data)
     x._data = xp(x._data).write(x._data, raw)
     writes.record(x._data)
 

@@ -64,12 +64,12 @@ class Node:
 class Extra:
     """What few nodes have: hooks, facts for checking a user's function, where the operation was called."""
 
-    __slots__ = ("hooks", "locked", "trace", "user")
+    __slots__ = ("hooks", "locks", "trace", "user")
 
     def __init__(self) -> None:
         self.hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
         self.trace: str | None = None
-        self.locked: list[Array] = []
+        self.locks: Any = None
         self.user: Any = None
 
 

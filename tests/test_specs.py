@@ -16,6 +16,7 @@ PENDING = set(
     F.binary_cross_entropy_with_logits
     F.cross_entropy
     F.embedding
+    F.fold
     F.l1_loss
     F.linear
     F.logsigmoid
@@ -23,7 +24,9 @@ PENDING = set(
     F.nll_loss
     F.normalize
     F.one_hot
+    F.pad
     F.relu
+    F.unfold
     Tensor.__getitem__
     Tensor.bool
     Tensor.contiguous
@@ -37,13 +40,16 @@ PENDING = set(
     Tensor.int
     Tensor.long
     Tensor.repeat
+    Tensor.reshape_as
     Tensor.type
     Tensor.type_as
+    Tensor.unfold
     Tensor.view
     Tensor.view_as
     abs
     add
     addmm
+    adjoint
     all
     allclose
     amax
@@ -52,34 +58,49 @@ PENDING = set(
     argmax
     argmin
     argsort
+    atleast_1d
+    atleast_2d
+    atleast_3d
     bitwise_and
     bitwise_not
     bitwise_or
     bitwise_xor
+    block_diag
     bmm
+    broadcast_tensors
     broadcast_to
+    cartesian_prod
     cat
     ceil
+    channel_shuffle
     chunk
     clamp
     clone
+    column_stack
+    combinations
     cos
     cumprod
     cumsum
     div
     dot
     dropout
+    dsplit
+    dstack
     eq
     equal
     exp
     expm1
     flatten
     flip
+    fliplr
+    flipud
     floor
     floor_divide
     gather
     ge
     gt
+    hsplit
+    hstack
     index_select
     isclose
     isfinite
@@ -99,6 +120,7 @@ PENDING = set(
     max
     maximum
     mean
+    meshgrid
     min
     minimum
     mm
@@ -112,12 +134,18 @@ PENDING = set(
     norm
     outer
     permute
+    pixel_shuffle
+    pixel_unshuffle
     pow
     prod
+    ravel
     reciprocal
     relu
     remainder
+    repeat_interleave
     reshape
+    roll
+    rot90
     round
     rsqrt
     select
@@ -126,6 +154,7 @@ PENDING = set(
     sin
     sort
     split
+    split_with_sizes
     sqrt
     square
     squeeze
@@ -135,6 +164,8 @@ PENDING = set(
     sum
     t
     tanh
+    tensor_split
+    tile
     topk
     transpose
     tril
@@ -144,6 +175,8 @@ PENDING = set(
     unflatten
     unsqueeze
     var
+    vsplit
+    vstack
     where
     """.split()
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.testing.gradients import GradientError, check_gradients
+from tinygrad_edu.testing.gradients import check_gradients
 from tinygrad_edu.testing.hygiene import (
     check_determinism,
     check_graph_is_freed,
@@ -21,13 +21,20 @@ from tinygrad_edu.testing.hygiene import (
     check_nothing_is_mutated,
     check_types,
 )
-from tinygrad_edu.testing.properties import check_adjoint, check_linear_in_cotangent, check_symmetric_hessian
+from tinygrad_edu.testing.properties import (
+    check_adjoint,
+    check_alone,
+    check_linear_in_cotangent,
+    check_symmetric_hessian,
+)
+from tinygrad_edu.testing.report import GradientError
 
 if TYPE_CHECKING:
     from tinygrad_edu.testing import strategies
     from tinygrad_edu.testing.mutation import Score, mutation_score, survey
     from tinygrad_edu.testing.profiles import register_profiles
-    from tinygrad_edu.testing.spec import Bad, OpSpec, battery, run_check
+    from tinygrad_edu.testing.runner import battery, run_check
+    from tinygrad_edu.testing.spec import Bad, OpSpec
 
 __all__ = [
     "Bad",
@@ -36,6 +43,7 @@ __all__ = [
     "Score",
     "battery",
     "check_adjoint",
+    "check_alone",
     "check_determinism",
     "check_gradients",
     "check_graph_is_freed",
@@ -55,8 +63,8 @@ __all__ = [
 _WITH_HYPOTHESIS = {
     "Bad": "spec",
     "OpSpec": "spec",
-    "battery": "spec",
-    "run_check": "spec",
+    "battery": "runner",
+    "run_check": "runner",
     "Score": "mutation",
     "mutation_score": "mutation",
     "survey": "mutation",

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
-import os
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.node import OUTPUT, Node
 from tinygrad_edu.testing.numeric import Slope, slope
+from tinygrad_edu.testing.report import GradientError, Place, disagreement, formulas, recorded, where
 
-# At most this many elements are differentiated one by one; larger inputs are checked along random directions.
-FULL = 64
+Array = Any
+Call = Callable[..., tuple[Tensor, ...]]
 
-
-class GradientError(AssertionError):
-    """A derivative is wrong; the message is a report."""
+FULL = 16  # inputs of at most so many elements are moved one by one; larger ones along random directions
+ROWS = 8  # results of at most so many elements are differentiated one by one
+_DIRECTIONS = 2
+_NEARBY = 8
+_NTH = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
 def check_gradients(
     f: Callable[..., Any],
     *inputs: Any,
     order: int = 2,
-    kink: Callable[..., bool] | bool = False,
+    kink: bool = False,
     seed: int = 0,
     rtol: float = 1e-7,
     names: Sequence[str] | None = None,
 ) -> None:
     """Compare the derivatives of ``f`` with numerical ones, with random signed cotangents.
 
-    The check runs in float64, on a shadow of the inputs, so that a wrong formula is told from rounding; inputs of float32 are then
-    run
-    as they are and compared with the shadow. For order 2 the gradient, as a function of the inputs *and* of the cotangent, is itself
-    checked
-    in the same way; and so on.
+    The check runs in float64, on a shadow of the inputs, so that a wrong formula is told from rounding; inputs of lower precision are
+    then run as they are and compared with the shadow. A small case is checked element by element, the Jacobian row by row and column
+    by column; a large one along random directions, and a disagreement is then traced to one element.
+
+    For order 2 the gradient that ``create_graph=True`` records must be the plain one, and its derivatives, by the inputs *and* by the
+    cotangent, must be those of the plain gradient; and so on.
 
     Parameters
     ----------
@@ -51,7 +53,8 @@ def check_gradients(
     order : int
         Up to which order derivatives are checked.
     kink : bool
-        Whether the inputs may lie on a kink. There the analytic derivative must lie between the left and the right one.
+        Whether the inputs may lie on a kink. There the analytic derivative must lie between the left and the right one, and no second
+        derivative is looked at.
     seed : int
         Of cotangents and directions.
     rtol : float
@@ -71,42 +74,53 @@ def check_gradients(
     """
     if order < 1:
         raise ValueError(f"check_gradients: order must be at least 1, got {order}")
-    rng = random.Random(seed)
-    labels = list(names) if names is not None else _names(f, len(inputs))
-    places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.is_floating_point()]
+    places = float_places(inputs)
     if not places:
         raise ValueError("check_gradients: there is no floating-point tensor among the inputs")
-    shadow = [_shadow(x) if i in places else x for i, x in enumerate(inputs)]
-    values = [shadow[i] for i in places]
+    labels = list(names) if names is not None else _names(f, len(inputs))
+    call = on_floats(f, inputs)
+    values = [inputs[i].detach().double().cpu().numpy() for i in places]
+    devices = [inputs[i].device for i in places]
+    outs = call(*[leaf(v, d) for v, d in zip(values, devices, strict=True)])
+    if not any(o.requires_grad for o in outs):
+        raise GradientError(
+            f"{title(f)}: no result depends on an input through the graph; was it computed under no_grad?"
+        )
+    rng = np.random.default_rng(seed)
+    cotangents = [signed(rng, o.shape) for o in outs]
+    first = Level(title(f), call, values, devices, cotangents, [labels[i] for i in places], order, kink, rng, rtol)
+    first.check()
+    _check_precision(f, inputs, places, cotangents, first)
+
+
+# What the other checks use as well ------------------------------------------------------------------------------------
+
+
+def title(f: Callable[..., Any]) -> str:
+    """What a report calls the function."""
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def float_places(inputs: Sequence[Any]) -> list[int]:
+    """Which inputs are differentiated."""
+    return [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.is_floating_point()]
+
+
+def on_floats(f: Callable[..., Any], inputs: Sequence[Any]) -> Call:
+    """The function of the floating-point inputs alone, with a tuple of the floating-point results."""
+    places = float_places(inputs)
 
     def call(*xs: Tensor) -> tuple[Tensor, ...]:
-        full = list(shadow)
+        full = list(inputs)
         for i, x in zip(places, xs, strict=True):
             full[i] = x
-        return _outputs(f(*full))
+        return float_outputs(f(*full))
 
-    outs = call(*[v.clone() for v in values])
-    if not any(o.requires_grad for o in call(*[v.clone().requires_grad_() for v in values])):
-        raise GradientError(
-            f"{_title(f)}: no result depends on an input through the graph; was it computed under no_grad?"
-        )
-    cotangents = [_signed(rng, o) for o in outs]
-    _check(
-        call,
-        values,
-        cotangents,
-        [labels[i] for i in places],
-        order,
-        kink,
-        rng,
-        rtol,
-        _title(f),
-        "first derivative",
-    )
-    _check_precision(f, inputs, places, cotangents, call, values, labels)
+    return call
 
 
-def _outputs(result: Any) -> tuple[Tensor, ...]:
+def float_outputs(result: Any) -> tuple[Tensor, ...]:
+    """The results that can carry a gradient."""
     parts = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     found = tuple(p for p in parts if isinstance(p, Tensor) and p.is_floating_point())
     if not found:
@@ -114,6 +128,38 @@ def _outputs(result: Any) -> tuple[Tensor, ...]:
             f"check_gradients: the function must return a floating-point Tensor, got {type(result).__name__}"
         )
     return found
+
+
+def signed(rng: np.random.Generator, shape: Sequence[int]) -> Array:
+    """Numbers of size 0.5 to 1.5 with random signs: none is 0, none is 1 by design, no two are alike."""
+    return rng.uniform(0.5, 1.5, tuple(shape)) * rng.choice((-1.0, 1.0), tuple(shape))
+
+
+def host(t: Tensor) -> Array:
+    """The values as a NumPy array."""
+    return t.detach().cpu().numpy()
+
+
+def constant(array: Array, device: Any) -> Tensor:
+    """A tensor of an array, which it may share memory with."""
+    t = tg.from_numpy(np.asarray(array))
+    return t if device.type == "cpu" else t.to(device)
+
+
+def leaf(array: Array, device: Any) -> Tensor:
+    """A tensor of its own memory that asks for a gradient."""
+    return constant(np.array(array), device).requires_grad_()
+
+
+def vjp(call: Call, leaves: Sequence[Tensor], cotangents: Sequence[Tensor], graph: bool = False) -> list[Tensor | None]:
+    """Jᵀ · cotangents for each leaf; None where no result depends on it."""
+    outs = call(*leaves)
+    pairs = [(o, c) for o, c in zip(outs, cotangents, strict=True) if o.requires_grad]
+    if not pairs:
+        return [None] * len(leaves)
+    return list(
+        tg.autograd.grad([o for o, _ in pairs], leaves, [c for _, c in pairs], create_graph=graph, allow_unused=True)
+    )
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
@@ -124,254 +170,318 @@ def _names(f: Callable[..., Any], count: int) -> list[str]:
     return [found[i] if i < len(found) else f"input {i}" for i in range(count)]
 
 
-def _title(f: Callable[..., Any]) -> str:
-    return getattr(f, "__name__", type(f).__name__)
+# One order of derivative ----------------------------------------------------------------------------------------------
 
 
-def _shadow(x: Tensor) -> Tensor:
-    return x.detach().double().clone()
+@dataclass
+class Level:
+    """A function of float64 tensors at one point, and the check of its gradient; the next order's function is that gradient."""
 
+    name: str
+    call: Call
+    values: list[Array]
+    devices: list[Any]
+    cotangents: list[Array]
+    labels: list[str]
+    order: int
+    kink: bool
+    rng: np.random.Generator
+    rtol: float
+    depth: int = 1
+    plain: list[Array] = field(default_factory=list)  # the gradient, and the largest value of each
+    scales: list[float] = field(default_factory=list)
 
-def _signed(rng: random.Random, like: Tensor) -> Tensor:
-    """Random numbers of size 0.5 to 1.5 with random signs: none is 0, none is 1 by design."""
-    n = like.numel()
-    values = [rng.uniform(0.5, 1.5) * rng.choice((-1, 1)) for _ in range(n)]
-    return tg.tensor(values, dtype=like.dtype, device=like.device).reshape(like.shape)
+    @property
+    def what(self) -> str:
+        """Which derivative is checked here."""
+        return f"{_NTH[self.depth - 1]} derivative" if self.depth <= len(_NTH) else f"{self.depth}th derivative"
 
+    def check(self) -> None:
+        """Compare this order, then the next."""
+        self.plain = self.gradient(self.cotangents, graph=False)
+        self.scales = [float(np.max(np.abs(p), initial=0.0)) for p in self.plain]
+        deeper = self.order > 1 and not self.kink
+        if self.order > 1:
+            self._compare_recorded()
+        size = sum(v.size for v in self.values)
+        if not size:
+            return
+        if self.depth == 1 and size <= FULL:
+            self._compare_elements()
+        else:
+            self._compare_directions()
+        if self.kink:
+            self._compare_nearby()
+        if deeper:
+            self._next().check()
 
-def _dot(parts: Sequence[Tensor | None], weights: Sequence[Tensor]) -> Tensor:
-    total: Tensor | None = None
-    for p, w in zip(parts, weights, strict=True):
-        if p is not None:
-            share = (p * w).sum()
-            total = share if total is None else total + share
-    assert total is not None
-    return total
+    # Values and gradients
 
+    def result(self, moved: Sequence[Array]) -> Array:
+        """All results at other values, in one flat array."""
+        outs = self.call(*[constant(v, d) for v, d in zip(moved, self.devices, strict=True)])
+        return host(outs[0]).reshape(-1) if len(outs) == 1 else np.concatenate([host(o).reshape(-1) for o in outs])
 
-def _gradients(
-    call: Callable[..., tuple[Tensor, ...]], values: list[Tensor], cotangents: list[Tensor], graph: bool
-) -> list[Tensor | None]:
-    outs = call(*values)
-    pairs = [(o, c) for o, c in zip(outs, cotangents, strict=True) if o.requires_grad]
-    if not pairs:
-        return [None] * len(values)
-    found = tg.autograd.grad(
-        [o for o, _ in pairs], values, [c for _, c in pairs], create_graph=graph, allow_unused=True
-    )
-    return list(found)
+    def gradient(self, cotangents: Sequence[Array], graph: bool, values: Sequence[Array] | None = None) -> list[Array]:
+        """Jᵀ · cotangents for each input, checked for shape and for being finite."""
+        at = self.values if values is None else values
+        leaves = [leaf(v, d) for v, d in zip(at, self.devices, strict=True)]
+        found = vjp(self.call, leaves, [constant(c, self.devices[0]) for c in cotangents], graph)
+        arrays = [np.zeros(v.shape) if g is None else host(g) for g, v in zip(found, at, strict=True)]
+        for label, array, value in zip(self.labels, arrays, at, strict=True):
+            if array.shape != value.shape:
+                raise GradientError(
+                    f"{self.name}: the {self.what} by {label} has shape {array.shape}, but {label} has shape {value.shape}"
+                )
+            if not np.isfinite(array).all():
+                index = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+                raise GradientError(
+                    f"{self.name}: the {self.what} by {where(label, index)} is {array[index]}, at "
+                    f"{where(label, index)} = {value[index]:.6g}\n{formulas(self.call, leaves)}"
+                )
+        return arrays
 
+    def _compare_recorded(self) -> None:
+        """The gradient that is recorded for further differentiation is the plain one."""
+        graph = self.gradient(self.cotangents, graph=True)
+        for i, (p, g) in enumerate(zip(self.plain, graph, strict=True)):
+            off = np.abs(p - g)
+            if np.max(off, initial=0.0) > 1e-9 * max(self.scales[i], 1e-3):
+                index = tuple(int(k) for k in np.unravel_index(np.argmax(off), off.shape))
+                raise GradientError(
+                    recorded(
+                        self.name, self.what, self.labels[i], index, float(p[index]), float(g[index]), self._formulas()
+                    )
+                )
 
-def _check(
-    call: Callable[..., tuple[Tensor, ...]],
-    values: list[Tensor],
-    cotangents: list[Tensor],
-    labels: list[str],
-    order: int,
-    kink: Any,
-    rng: random.Random,
-    rtol: float,
-    title: str,
-    what: str,
-) -> None:
-    """One order: the gradient of ⟨cotangents, call(values)⟩, then the next order of that gradient as a function."""
-    leaves = [v.detach().clone().requires_grad_() for v in values]
-    grads = _gradients(call, leaves, [c.detach() for c in cotangents], False)
-    for i, (label, grad) in enumerate(zip(labels, grads, strict=True)):
-        analytic = np.zeros(values[i].shape) if grad is None else grad.detach().cpu().numpy()
-        if analytic.shape != tuple(values[i].shape):
-            raise GradientError(
-                f"{title}: the {what} by {label} has shape {analytic.shape}, but {label} has shape {tuple(values[i].shape)}"
-            )
-        _compare(call, values, cotangents, i, analytic, label, kink, rng, rtol, title, what, leaves)
-    if order == 1:
-        return
-    nth = {"first derivative": "second derivative", "second derivative": "third derivative"}.get(
-        what, f"derivative of the {what}"
-    )
-    weights = [_signed(rng, v) for v in values]
-    count = len(values)
+    # Along directions
 
-    def derivative(*xs: Tensor) -> tuple[Tensor, ...]:
-        """The gradient, as a function of the values and of the cotangents."""
-        # Fresh nodes, so that the derivative stops at these and not at what they were computed from.
-        ys = [x if x.requires_grad else x.detach().clone().requires_grad_() for x in xs]
-        found = _gradients(call, ys[:count], list(ys[count:]), True)
-        return tuple(g if g is not None else (y * 0) for g, y in zip(found, ys[:count], strict=True))
+    def along(self, directions: dict[int, Array]) -> Slope:
+        """The numerical derivative of all results when some inputs move."""
 
-    again = [v.detach() for v in values] + [c.detach() for c in cotangents]
-    names = [*labels, *(f"the cotangent{'' if len(cotangents) == 1 else f' {k}'}" for k in range(len(cotangents)))]
-    _check(derivative, again, weights, names, order - 1, kink, rng, rtol, title, nth)
+        def phi(h: float) -> Array:
+            return self.result([v + h * directions[i] if i in directions else v for i, v in enumerate(self.values)])
 
+        return slope(phi, self.magnitude)
 
-def _compare(
-    call: Callable[..., tuple[Tensor, ...]],
-    values: list[Tensor],
-    cotangents: list[Tensor],
-    i: int,
-    analytic: Any,
-    label: str,
-    kink: Any,
-    rng: random.Random,
-    rtol: float,
-    title: str,
-    what: str,
-    leaves: list[Tensor],
-) -> None:
-    """Compare the gradient by input ``i``: element by element where there are few, and along a random direction."""
-    value = values[i]
-    size = value.numel()
-    if size == 0:
-        return
-    scale = float(np.max(np.abs(analytic))) if size else 0.0
-    if not np.all(np.isfinite(analytic)):
-        at = tuple(int(k) for k in np.argwhere(~np.isfinite(analytic))[0])
-        raise GradientError(f"{title}: the {what} by {label}{list(at)} is {analytic[at]}")
-    base = value.detach().cpu().numpy()
+    @cached_property
+    def magnitude(self) -> float:
+        """The size of the results, which says how much rounding is to be expected."""
+        return float(np.max(np.abs(self.result(self.values)), initial=0.0))
 
-    def along(direction: Any) -> Slope:
-        def phi(h: float) -> float:
-            moved = list(values)
-            moved[i] = tg.tensor(base + h * direction, dtype=value.dtype, device=value.device)
-            outs = [o.detach().cpu().numpy() for o in call(*moved)]
-            return float(sum(np.sum(o * c.detach().cpu().numpy()) for o, c in zip(outs, cotangents, strict=True)))
-
-        return slope(phi, magnitude)
-
-    outs = [o.detach().cpu().numpy() for o in call(*values)]
-    magnitude = float(sum(np.sum(np.abs(o * c.detach().cpu().numpy())) for o, c in zip(outs, cotangents, strict=True)))
-    directions: list[tuple[tuple[int, ...] | None, Any]]
-    if size <= FULL:
-        directions = [(index, _unit(value.shape, index)) for index in itertools.product(*map(range, value.shape))]
-    else:
-        directions = [
-            (None, np.array([rng.choice((-1.0, 1.0)) for _ in range(size)]).reshape(value.shape)) for _ in range(4)
-        ]
-    for index, direction in directions:
-        got = float(np.sum(analytic * direction))
-        estimate = along(direction)
-        tolerance = 4 * estimate.error + rtol * max(scale, abs(estimate.value), 1e-6)
-        if estimate.kinked and kink:
-            low, high = sorted((estimate.left, estimate.right))
-            slack = 4 * estimate.one_sided_error + rtol * max(abs(low), abs(high))
-            if low - slack <= got <= high + slack:
+    def _compare_directions(self) -> None:
+        for _ in range(_DIRECTIONS if self.depth == 1 else 1):
+            directions = {i: signed(self.rng, v.shape) for i, v in enumerate(self.values)}
+            if self._agrees(directions):
                 continue
-        elif abs(got - estimate.value) <= tolerance and not _doubtful(estimate, scale):
-            continue
-        raise GradientError(_report(title, what, label, index, got, estimate, value, cotangents, leaves, call))
+            for i, index in self._traced(directions):
+                self._compare_element(i, index)
+            raise GradientError(self._report(self._judge(directions), Place(None, None, None)))
 
+    def _agrees(self, directions: dict[int, Array]) -> bool:
+        return self._judge(directions).fine
 
-def _doubtful(estimate: Slope, scale: float) -> bool:
-    """Whether the numerical derivative is too uncertain to agree with anything: a kink, or a jump."""
-    return not math.isfinite(estimate.value) or estimate.error > 1e-3 * max(scale, abs(estimate.value), 1e-2)
+    def _judge(self, directions: dict[int, Array]) -> Judgement:
+        scale = max(self.scales[i] for i in directions)
+        got = sum(float(np.sum(self.plain[i] * d)) for i, d in directions.items())
+        return Judgement(got, self.along(directions), self._flat_cotangent(), scale, self.rtol, self.kink)
 
+    def _flat_cotangent(self) -> Array:
+        return np.concatenate([np.reshape(c, -1) for c in self.cotangents])
 
-def _unit(shape: Sequence[int], index: tuple[int, ...]) -> Any:
-    direction = np.zeros(shape)
-    direction[index] = 1.0
-    return direction
+    def _traced(self, directions: dict[int, Array]) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Elements that a disagreement along a direction can be traced to, by halving the set of elements that move."""
+        for i, d in directions.items():
+            chosen = np.arange(d.size)
+            while chosen.size > 1:
+                for half in (chosen[: chosen.size // 2], chosen[chosen.size // 2 :]):
+                    part = np.zeros(d.size)
+                    part[half] = d.reshape(-1)[half]
+                    if not self._agrees({i: part.reshape(d.shape)}):
+                        chosen = half
+                        break
+                else:
+                    break
+            if chosen.size == 1:
+                yield i, tuple(int(k) for k in np.unravel_index(int(chosen[0]), d.shape))
 
+    # Element by element
 
-def _report(
-    title: str,
-    what: str,
-    label: str,
-    index: tuple[int, ...] | None,
-    got: float,
-    estimate: Slope,
-    value: Tensor,
-    cotangents: list[Tensor],
-    leaves: list[Tensor],
-    call: Callable[..., tuple[Tensor, ...]],
-) -> str:
-    place = "along a random direction" if index is None else (f"at {label}{list(index)}" if index else f"at {label}")
-    lines = [f"{title}: the {what} by {label} is wrong {place}"]
-    if index is not None:
-        lines.append(f"  {label}{list(index) if index else ''} = {float(value.detach().cpu().numpy()[index]):.6g}")
-    lines.append(f"  analytic   {got: .9g}")
-    lines.append(f"  numerical  {estimate.value: .9g}  (± {estimate.error:.1g})")
-    lines.append(f"  from left  {estimate.left: .9g}, from right {estimate.right: .9g}")
-    if estimate.value and math.isfinite(got / estimate.value) and not estimate.kinked:
-        lines.append(f"  analytic / numerical = {got / estimate.value:.6g}{_hint(got / estimate.value)}")
-    if estimate.kinked:
-        lines.append(
-            "  the function has a kink here: pass kink=True if any slope between left and right is meant to be right"
+    def _compare_elements(self) -> None:
+        columns = {
+            (i, index): self._compare_element(i, index)
+            for i, v in enumerate(self.values)
+            for index in itertools.product(*map(range, v.shape))
+        }
+        for place, cotangents in self._single_results():
+            rows = self.gradient(cotangents, graph=False)
+            flat = np.concatenate([np.reshape(c, -1) for c in cotangents])
+            for (i, index), column in columns.items():
+                judgement = Judgement(
+                    float(rows[i][index]), column, flat, float(np.max(np.abs(rows[i]))), self.rtol, self.kink
+                )
+                if not judgement.fine:
+                    raise GradientError(self._report(judgement, Place(i, index, place)))
+
+    def _compare_element(self, i: int, index: tuple[int, ...]) -> Slope:
+        direction = np.zeros(self.values[i].shape)
+        direction[index] = 1.0
+        column = self.along({i: direction})
+        got = float(self.plain[i][index])
+        judgement = Judgement(got, column, self._flat_cotangent(), self.scales[i], self.rtol, self.kink)
+        if not judgement.fine:
+            raise GradientError(self._report(judgement, Place(i, index, None)))
+        return column
+
+    def _single_results(self) -> Iterator[tuple[str, list[Array]]]:
+        """Cotangents that pick one element of one result, where there are few."""
+        if sum(c.size for c in self.cotangents) > ROWS:
+            return
+        for k, c in enumerate(self.cotangents):
+            for index in itertools.product(*map(range, c.shape)):
+                single = [np.zeros(other.shape) for other in self.cotangents]
+                single[k][index] = 1.0
+                yield where("result" if len(self.cotangents) == 1 else f"result {k}", index), single
+
+    def _compare_nearby(self) -> None:
+        """Where all gradients close to a kink agree along a direction, the gradient on it must agree too.
+
+        That is what tells a maximum that gives its gradient to every tied element in full from one that shares it out.
+        """
+        directions = [np.ones(v.shape) for v in self.values]
+
+        def total(grads: list[Array]) -> float:
+            return sum(float(np.sum(g * d)) for g, d in zip(grads, directions, strict=True))
+
+        near = []
+        for _ in range(_NEARBY):
+            moved = [v + 1e-7 * signed(self.rng, v.shape) for v in self.values]
+            try:
+                near.append(total(self.gradient(self.cotangents, False, moved)))
+            except GradientError:
+                return  # not finite close by: nothing to compare with
+        here, size = total(self.plain), max(max(self.scales), 1e-3)
+        if max(near) - min(near) < 1e-5 * size and abs(here - near[0]) > 1e-4 * size:
+            raise GradientError(
+                f"{self.name}: at a kink the gradient adds up to {here:.6g} over all elements, but everywhere close by to "
+                f"{near[0]:.6g}: tied elements share one gradient\n{self._formulas()}"
+            )
+
+    # The next order and reports
+
+    def _next(self) -> Level:
+        """The gradient, as a function of the inputs and of the cotangents."""
+        count = len(self.values)
+        call, devices = self.call, [*self.devices, *[self.devices[0]] * len(self.cotangents)]
+
+        def derivative(*xs: Tensor) -> tuple[Tensor, ...]:
+            graph = any(x.requires_grad for x in xs)
+            ys = [x if x.requires_grad else x.detach().requires_grad_() for x in xs]
+            found = vjp(call, ys[:count], ys[count:], graph)
+            return tuple(g if g is not None else y * 0 for g, y in zip(found, ys[:count], strict=True))
+
+        names = [*self.labels, *(f"the cotangent{'' if len(self.cotangents) == 1 else f' {k}'}" for k in range(9))]
+        values = [*self.values, *self.cotangents]
+        weights = [signed(self.rng, v.shape) for v in self.values]
+        return Level(
+            self.name,
+            derivative,
+            values,
+            devices,
+            weights,
+            names[: len(values)],
+            self.order - 1,
+            False,
+            self.rng,
+            self.rtol,
+            depth=self.depth + 1,
         )
-    lines.append(f"  shapes: {label} {tuple(value.shape)}, cotangents {[tuple(c.shape) for c in cotangents]}")
-    sources = _sources(call, leaves)
-    if sources:
-        lines.append("  formulas on the way:")
-        lines += [f"    {s}" for s in sources]
-    return "\n".join(lines)
+
+    def _formulas(self) -> str:
+        return formulas(self.call, [leaf(v, d) for v, d in zip(self.values, self.devices, strict=True)])
+
+    def _report(self, judgement: Judgement, place: Place) -> str:
+        return disagreement(
+            self.name, self.what, self.labels, self.values, self.cotangents, place, judgement, self._formulas()
+        )
 
 
-def _hint(ratio: float) -> str:
-    if abs(ratio + 1) < 1e-4:
-        return "  (the sign)"
-    if abs(ratio) < 1e-9:
-        return "  (the gradient is missing)"
-    for factor in (2, 3, 4, 5, 7, 8, 10):
-        for r, text in ((factor, f"a factor {factor}"), (1 / factor, f"a factor 1/{factor}")):
-            if abs(ratio - r) < 1e-4 * r:
-                return f"  ({text})"
-    return ""
+@dataclass
+class Judgement:
+    """An analytic derivative beside the numerical one, contracted with the cotangent."""
 
+    got: float
+    numerical: Slope
+    cotangent: Array
+    scale: float
+    rtol: float
+    kink: bool
 
-def _sources(call: Callable[..., tuple[Tensor, ...]], leaves: list[Tensor]) -> list[str]:
-    """Where the backward formulas stand that led from the result to the inputs."""
-    seen: dict[str, None] = {}
-    stack: list[Node | None] = [o._node for o in call(*leaves)]
-    visited: set[int] = set()
-    while stack and len(seen) < 6:
-        node = stack.pop()
-        if node is None or node.seq in visited:
-            continue
-        visited.add(node.seq)
-        stack.extend(node.edges)
-        if node.kind == OUTPUT or not hasattr(node, "backward"):
-            continue
-        try:
-            backward = type(node).backward
-            line = inspect.getsourcelines(backward)[1]
-            path = inspect.getsourcefile(backward) or "?"
-        except (OSError, TypeError):
-            continue
-        shown = os.path.join(*path.split(os.sep)[-2:])
-        seen[f"{type(node).__name__}.backward  {shown}:{line}"] = None
-    return list(seen)
+    def _sum(self, terms: Array) -> float:
+        """Add up what the cotangent looks at: an element with weight 0 may well be without derivative."""
+        return float(np.sum(terms[self.cotangent != 0]))
+
+    @cached_property
+    def value(self) -> float:
+        """The numerical derivative."""
+        return self._sum(self.cotangent * self.numerical.value)
+
+    @cached_property
+    def error(self) -> float:
+        """How far off it may be."""
+        return self._sum(np.abs(self.cotangent) * self.numerical.error)
+
+    @property
+    def fine(self) -> bool:
+        """Whether the two agree, or the analytic one lies between left and right where that is allowed."""
+        size = max(self.scale, abs(self.value), 1e-6)
+        if abs(self.got - self.value) <= 4 * self.error + self.rtol * size and not self.error > 1e-3 * max(size, 1e-2):
+            return True
+        if not self.kink or not self.kinked:
+            return False
+        low, high, slack = self.between
+        return bool(low - slack <= self.got <= high + slack)
+
+    @property
+    def kinked(self) -> bool:
+        """Whether some result has a kink here."""
+        return bool(np.any(self.numerical.kinked & (self.cotangent != 0)))
+
+    @property
+    def between(self) -> tuple[float, float, float]:
+        """The smallest and the largest sum of one-sided derivatives, and how far off they may be."""
+        left, right, error = (self.cotangent * side for side in self.numerical.sides)
+        slack = 4 * self._sum(np.abs(error)) + self.rtol * max(self.scale, 1e-6)
+        return self._sum(np.minimum(left, right)), self._sum(np.maximum(left, right)), slack
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """The derivatives from the left and from the right."""
+        left, right, _ = self.numerical.sides
+        return self._sum(self.cotangent * left), self._sum(self.cotangent * right)
 
 
 def _check_precision(
-    f: Callable[..., Any],
-    inputs: Sequence[Any],
-    places: list[int],
-    cotangents: list[Tensor],
-    call: Callable[..., tuple[Tensor, ...]],
-    values: list[Tensor],
-    labels: list[str],
+    f: Callable[..., Any], inputs: Sequence[Any], places: list[int], cotangents: list[Array], shadow: Level
 ) -> None:
     """Inputs of lower precision: their gradient must have their type and agree with the shadow's to rounding."""
     if all(inputs[i].dtype is tg.float64 for i in places):
         return
-    exact = _gradients(call, [v.clone().requires_grad_() for v in values], cotangents, False)
-    given = [x.detach().clone().requires_grad_() if k in places else x for k, x in enumerate(inputs)]
-    outs = _outputs(f(*given))
-    leaves = [given[i] for i in places]
-    pairs = [(o, c.to(o.dtype)) for o, c in zip(outs, cotangents, strict=True) if o.requires_grad]
-    got = tg.autograd.grad([o for o, _ in pairs], leaves, [c for _, c in pairs], allow_unused=True)
-    for i, g, e in zip(places, got, exact, strict=True):
-        if g is None or e is None:
+    given = [inputs[i].detach().clone().requires_grad_() for i in places]
+    call = on_floats(f, inputs)
+    kinds = [o.dtype for o in call(*given)]
+    weights = [constant(c, shadow.devices[0]).to(k) for c, k in zip(cotangents, kinds, strict=True)]
+    exact = shadow.gradient([host(w.double()) for w in weights], False)
+    for label, x, g, want in zip(shadow.labels, given, vjp(call, given, weights), exact, strict=True):
+        if g is None:
             continue
-        if g.dtype is not inputs[i].dtype:
-            raise GradientError(
-                f"{_title(f)}: the gradient by {labels[i]} is {g.dtype}, but {labels[i]} is {inputs[i].dtype}"
-            )
-        eps = 2.0**-23 if g.dtype is tg.float32 else 2.0**-10
-        want = e.detach().cpu().numpy()
+        if g.dtype is not x.dtype:
+            raise GradientError(f"{shadow.name}: the gradient by {label} is {g.dtype}, but {label} is {x.dtype}")
+        eps = {tg.float64: 2.0**-52, tg.float32: 2.0**-23}.get(g.dtype, 2.0**-10)
         size = float(np.max(np.abs(want), initial=0.0))
-        off = float(np.max(np.abs(g.detach().double().cpu().numpy() - want), initial=0.0))
+        off = float(np.max(np.abs(host(g.double()) - want), initial=0.0))
         if off > 2000 * eps * max(size, 1.0):
             raise GradientError(
-                f"{_title(f)}: in {g.dtype} the gradient by {labels[i]} is off by {off:.3g} (largest value {size:.3g}), though its "
+                f"{shadow.name}: in {g.dtype} the gradient by {label} is off by {off:.3g} (largest value {size:.3g}), though its "
                 "formula is right in float64: it loses precision"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import random
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +11,12 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.testing.gradients import GradientError, _outputs, _signed, _title
+from tinygrad_edu.testing.gradients import constant, float_outputs, float_places, host, signed, title
+from tinygrad_edu.testing.report import GradientError
 
 
-def _places(inputs: Sequence[Any]) -> list[int]:
-    return [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.is_floating_point()]
+def _cotangent(rng: np.random.Generator, like: Tensor) -> Tensor:
+    return constant(signed(rng, like.shape), like.device).to(like.dtype)
 
 
 def _fresh(inputs: Sequence[Any]) -> list[Any]:
@@ -33,10 +33,10 @@ def run_backward(
     """Results, cotangents and the gradients of the floating-point inputs, which are made leaves if they are not."""
     if not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
         inputs = _fresh(inputs)
-    outs = _outputs(f(*inputs))
-    rng = random.Random(seed)
-    cotangents = [_signed(rng, o) for o in outs]
-    leaves = [inputs[i] for i in _places(inputs)]
+    outs = float_outputs(f(*inputs))
+    rng = np.random.default_rng(seed)
+    cotangents = [_cotangent(rng, o) for o in outs]
+    leaves = [inputs[i] for i in float_places(inputs)]
     pairs = [(o, c) for o, c in zip(outs, cotangents, strict=True) if o.requires_grad]
     if pairs:
         tg.autograd.backward([o for o, _ in pairs], [c for _, c in pairs])
@@ -47,10 +47,10 @@ def check_nothing_is_mutated(f: Callable[..., Any], *inputs: Any, seed: int = 0)
     """Neither forward nor backward changes an input, a result or a cotangent."""
     given = _fresh(inputs)
     before = [x.detach().numpy().copy() if isinstance(x, Tensor) else None for x in given]
-    outs = _outputs(f(*given))
+    outs = float_outputs(f(*given))
     results = [o.detach().numpy().copy() for o in outs]
-    rng = random.Random(seed)
-    cotangents = [_signed(rng, o) for o in outs]
+    rng = np.random.default_rng(seed)
+    cotangents = [_cotangent(rng, o) for o in outs]
     copies = [c.numpy().copy() for c in cotangents]
     pairs = [(o, c) for o, c in zip(outs, cotangents, strict=True) if o.requires_grad]
     if pairs:
@@ -62,7 +62,7 @@ def check_nothing_is_mutated(f: Callable[..., Any], *inputs: Any, seed: int = 0)
         *(("cotangent", c.numpy(), k) for c, k in zip(cotangents, copies, strict=True)),
     ):
         if not np.array_equal(now, then, equal_nan=now.dtype.kind == "f"):
-            raise GradientError(f"{_title(f)}: {what} was changed by computing the result or the gradient")
+            raise GradientError(f"{title(f)}: {what} was changed by computing the result or the gradient")
 
 
 def check_no_aliases(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
@@ -79,7 +79,7 @@ def check_no_aliases(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None
         array = g.numpy()
         for what, other in [*others, *seen]:
             if array.size and np.may_share_memory(array, other) and np.shares_memory(array, other):
-                raise GradientError(f"{_title(f)}: the gradient by input {i} shares memory with {what}")
+                raise GradientError(f"{title(f)}: the gradient by input {i} shares memory with {what}")
         seen.append((f"the gradient by input {i}", array))
 
 
@@ -91,28 +91,28 @@ def check_types(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
         outs, _, grads = run_backward(f, given, seed)
         for o in outs:
             if dtype is tg.float32 and o.dtype is tg.float64:
-                raise GradientError(f"{_title(f)}: float32 inputs gave a float64 result")
-        for i, (k, g) in enumerate(zip(_places(given), grads, strict=True)):
+                raise GradientError(f"{title(f)}: float32 inputs gave a float64 result")
+        for i, (k, g) in enumerate(zip(float_places(given), grads, strict=True)):
             x = given[k]
             if g is not None and (g.shape != x.shape or g.dtype is not x.dtype or g.device != x.device):
                 raise GradientError(
-                    f"{_title(f)}: the gradient by input {i} is {g.dtype} {tuple(g.shape)} on {g.device}, the input {x.dtype} "
+                    f"{title(f)}: the gradient by input {i} is {g.dtype} {tuple(g.shape)} on {g.device}, the input {x.dtype} "
                     f"{tuple(x.shape)} on {x.device}"
                 )
 
 
 def _strided(x: Tensor) -> Tensor:
     """The same values in a layout with gaps and reversed dimensions."""
-    array = x.detach().numpy()
+    array = host(x)
     wide = np.zeros((*array.T.shape, 2), array.dtype)
     wide[..., 0] = array.T
-    return tg.from_numpy(wide[..., 0].T) if array.ndim else x
+    return tg.from_numpy(wide[..., 0].T).to(x.device) if array.ndim else x.detach().clone()
 
 
 def check_layout(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """Inputs that are not contiguous in memory give the same results and gradients."""
     plain, gaps = _fresh(inputs), _fresh(inputs)
-    for i in _places(inputs):
+    for i in float_places(inputs):
         gaps[i] = _strided(inputs[i]).requires_grad_()
     same(f, "for inputs with gaps in memory", run_backward(f, plain, seed), run_backward(f, gaps, seed))
 
@@ -120,45 +120,44 @@ def check_layout(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
 def check_determinism(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """The same inputs give the same bits, and the same values under no_grad."""
     once, twice = run_backward(f, _fresh(inputs), seed), run_backward(f, _fresh(inputs), seed)
-    same(f, "the second time", once, twice, exact=True)
+    same(f, "the second time", once, twice, rtol=0.0)
     with tg.no_grad():
-        quiet = _outputs(f(*_fresh(inputs)))
+        quiet = float_outputs(f(*_fresh(inputs)))
     for o, q in zip(once[0], quiet, strict=True):
         if q.requires_grad:
-            raise GradientError(f"{_title(f)}: under no_grad the result requires a gradient")
+            raise GradientError(f"{title(f)}: under no_grad the result requires a gradient")
         if not np.array_equal(o.detach().numpy(), q.numpy(), equal_nan=True):
-            raise GradientError(f"{_title(f)}: under no_grad the result differs")
+            raise GradientError(f"{title(f)}: under no_grad the result differs")
 
 
-def same(f: Any, when: str, a: Any, b: Any, exact: bool = False) -> None:
-    """Two results of :func:`run_backward` agree, to the last bit if ``exact``."""
+def same(f: Any, when: str, a: Any, b: Any, rtol: float | None = None) -> None:
+    """Two results of :func:`run_backward` agree: to ``rtol``, by default to rounding in their type."""
     rows = [("result", p.detach(), q.detach()) for p, q in zip(a[0], b[0], strict=True)]
     rows += [("gradient", p, q) for p, q in zip(a[2], b[2], strict=True) if p is not None and q is not None]
     for what, p, q in rows:
-        x, y = p.numpy(), q.numpy()
-        slack = 0.0 if exact else 1e-12 if x.dtype == np.float64 else 1e-5
+        x, y = host(p), host(q)
+        slack = rtol if rtol is not None else 1e-12 if x.dtype == np.float64 else 1e-5
         if not np.allclose(
             x, y, rtol=slack, atol=slack * max(1.0, float(np.max(np.abs(x), initial=0))), equal_nan=True
         ):
-            raise GradientError(f"{_title(f)}: the {what} differs {when}")
+            raise GradientError(f"{title(f)}: the {what} differs {when}")
 
 
 def check_graph_is_freed(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """With the garbage collector off, dropping the result frees the graph; also one that holds a derivative."""
     given = _fresh(inputs)
     enabled = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         for create_graph in (False, True):
-            outs = _outputs(f(*given))
-            rng = random.Random(seed)
-            pairs = [(o, _signed(rng, o)) for o in outs if o.requires_grad]
+            outs = float_outputs(f(*given))
+            rng = np.random.default_rng(seed)
+            pairs = [(o, _cotangent(rng, o)) for o in outs if o.requires_grad]
             watched = [weakref.ref(o) for o in outs]
             if pairs:
                 grads = tg.autograd.grad(
                     [o for o, _ in pairs],
-                    [given[i] for i in _places(given)],
+                    [given[i] for i in float_places(given)],
                     [c for _, c in pairs],
                     create_graph=create_graph,
                     allow_unused=True,
@@ -167,7 +166,7 @@ def check_graph_is_freed(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> 
                 del grads
             del outs, pairs
             if any(w() is not None for w in watched):
-                raise GradientError(f"{_title(f)}: results are kept alive after the last reference to them is gone")
+                raise GradientError(f"{title(f)}: results are kept alive after the last reference to them is gone")
             del watched
     finally:
         if enabled:

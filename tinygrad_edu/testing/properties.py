@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,98 +9,103 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.testing.gradients import GradientError, _dot, _outputs, _signed, _title
+from tinygrad_edu.testing.gradients import (
+    Call,
+    constant,
+    float_places,
+    host,
+    leaf,
+    on_floats,
+    signed,
+    title,
+    vjp,
+)
+from tinygrad_edu.testing.report import GradientError
 
 _TOLERANCE = 1e-9
 
 
-def _prepare(f: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Callable[..., tuple[Tensor, ...]], list[Tensor]]:
-    """A function of the floating-point inputs alone, in float64, and their values."""
-    places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.is_floating_point()]
-
-    def call(*xs: Tensor) -> tuple[Tensor, ...]:
-        full = list(inputs)
-        for i, x in zip(places, xs, strict=True):
-            full[i] = x
-        return _outputs(f(*full))
-
-    return call, [inputs[i].detach().double().clone() for i in places]
+def _prepare(f: Callable[..., Any], inputs: Sequence[Any], seed: int) -> tuple[Call, list[Tensor], np.random.Generator]:
+    """The function of the floating-point inputs alone, these as leaves in float64, and random numbers."""
+    leaves = [leaf(host(inputs[i].double()), inputs[i].device) for i in float_places(inputs)]
+    return on_floats(f, inputs), leaves, np.random.default_rng(seed)
 
 
-def _leaves(values: Sequence[Tensor]) -> list[Tensor]:
-    return [v.detach().clone().requires_grad_() for v in values]
+def _random(rng: np.random.Generator, like: Sequence[Tensor]) -> list[Tensor]:
+    return [constant(signed(rng, t.shape), t.device) for t in like]
 
 
-def _vjp(
-    call: Callable[..., tuple[Tensor, ...]], values: Sequence[Tensor], cotangents: Sequence[Tensor], graph: bool = False
-) -> list[Tensor]:
-    outs = call(*values)
-    pairs = [(o, c) for o, c in zip(outs, cotangents, strict=True) if o.requires_grad]
-    return list(
-        tg.autograd.grad(
-            [o for o, _ in pairs], list(values), [c for _, c in pairs], create_graph=graph, materialize_grads=True
-        )
-    )
+def _products(call: Call, leaves: Sequence[Tensor], cotangents: Sequence[Tensor], graph: bool = False) -> list[Tensor]:
+    """Jᵀ · cotangents, with zeros where nothing arrives."""
+    found = vjp(call, leaves, cotangents, graph)
+    return [g if g is not None else x.detach() * 0 for g, x in zip(found, leaves, strict=True)]
 
 
-def _near(got: Any, want: Any, size: float) -> bool:
-    return bool(np.all(np.abs(np.asarray(got) - np.asarray(want)) <= _TOLERANCE * max(size, 1.0)))
+def _dot(parts: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    shares = [(p * w).sum() for p, w in zip(parts, weights, strict=True)]
+    return sum(shares[1:], shares[0])
 
 
 def _size(*groups: Sequence[Tensor]) -> float:
-    return max((float(np.max(np.abs(t.detach().numpy()), initial=0.0)) for g in groups for t in g), default=0.0)
+    return max([1.0, *(float(np.max(np.abs(host(t)), initial=0.0)) for g in groups for t in g)])
 
 
 def check_linear_in_cotangent(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """Jᵀ(a u + b v) = a Jᵀu + b Jᵀv."""
-    call, values = _prepare(f, inputs)
-    rng = random.Random(seed)
-    leaves = _leaves(values)
+    call, leaves, rng = _prepare(f, inputs, seed)
     outs = call(*leaves)
-    u, v = [_signed(rng, o) for o in outs], [_signed(rng, o) for o in outs]
+    u, v = _random(rng, outs), _random(rng, outs)
     a, b = rng.uniform(0.5, 2), -rng.uniform(0.5, 2)
-    mixed = _vjp(call, leaves, [a * p + b * q for p, q in zip(u, v, strict=True)])
-    of_u, of_v = _vjp(call, leaves, u), _vjp(call, leaves, v)
+    mixed = _products(call, leaves, [a * p + b * q for p, q in zip(u, v, strict=True)])
+    of_u, of_v = _products(call, leaves, u), _products(call, leaves, v)
     for i, (m, p, q) in enumerate(zip(mixed, of_u, of_v, strict=True)):
-        if not _near(m.numpy(), (a * p + b * q).numpy(), _size(of_u, of_v)):
-            raise GradientError(f"{_title(f)}: the gradient by input {i} is not linear in the cotangent")
+        if not np.max(np.abs(host(m - (a * p + b * q))), initial=0.0) <= _TOLERANCE * _size(of_u, of_v):
+            raise GradientError(f"{title(f)}: the gradient by input {i} is not linear in the cotangent")
 
 
 def check_adjoint(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """⟨J d, w⟩ = ⟨d, Jᵀ w⟩, with J d from differentiating w ↦ ⟨Jᵀ w, d⟩."""
-    call, values = _prepare(f, inputs)
-    rng = random.Random(seed)
-    leaves = _leaves(values)
-    cotangents = [_signed(rng, o).requires_grad_() for o in call(*leaves)]
-    directions = [_signed(rng, x) for x in leaves]
-    back = _vjp(call, leaves, cotangents, graph=True)
-    pairing = _dot(back, directions)
+    call, leaves, rng = _prepare(f, inputs, seed)
+    cotangents = [w.requires_grad_() for w in _random(rng, call(*leaves))]
+    back = _products(call, leaves, cotangents, graph=True)
+    pairing = _dot(back, _random(rng, leaves))
     if not pairing.requires_grad:
         return
     forward = tg.autograd.grad(pairing, cotangents, materialize_grads=True)
-    left = float(_dot(forward, [c.detach() for c in cotangents]).item())
-    right = float(pairing.item())
-    if not _near(left, right, abs(right) + _size(back)):
+    left, right = float(_dot(forward, [c.detach() for c in cotangents]).item()), float(pairing.item())
+    if not abs(left - right) <= _TOLERANCE * (abs(right) + _size(back)):
         raise GradientError(
-            f"{_title(f)}: ⟨J d, w⟩ = {left:.9g} but ⟨d, Jᵀ w⟩ = {right:.9g}: the derivative by the cotangent is wrong"
+            f"{title(f)}: ⟨J d, w⟩ = {left:.9g} but ⟨d, Jᵀ w⟩ = {right:.9g}: the derivative by the cotangent is wrong"
         )
 
 
 def check_symmetric_hessian(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """aᵀ H b = bᵀ H a for the Hessian H of ⟨w, f⟩, across all inputs together."""
-    call, values = _prepare(f, inputs)
-    rng = random.Random(seed)
-    leaves = _leaves(values)
-    cotangents = [_signed(rng, o) for o in call(*leaves)]
-    a, b = [_signed(rng, x) for x in leaves], [_signed(rng, x) for x in leaves]
+    call, leaves, rng = _prepare(f, inputs, seed)
+    cotangents = _random(rng, call(*leaves))
+    a, b = _random(rng, leaves), _random(rng, leaves)
+    slopes = _products(call, leaves, cotangents, graph=True)
 
     def product(direction: list[Tensor]) -> list[Tensor]:
-        slope = _dot(_vjp(call, leaves, cotangents, graph=True), direction)
-        if not slope.requires_grad:
-            return [x * 0 for x in values]
-        return list(tg.autograd.grad(slope, leaves, materialize_grads=True))
+        total = _dot(slopes, direction)
+        if not total.requires_grad:
+            return [x.detach() * 0 for x in leaves]
+        return list(tg.autograd.grad(total, leaves, retain_graph=True, materialize_grads=True))
 
     of_a, of_b = product(a), product(b)
     left, right = float(_dot(of_a, b).item()), float(_dot(of_b, a).item())
-    if not _near(left, right, _size(of_a, of_b) * len(leaves)):
-        raise GradientError(f"{_title(f)}: the second derivative is not symmetric: {left:.9g} against {right:.9g}")
+    if not abs(left - right) <= _TOLERANCE * _size(of_a, of_b) * sum(max(x.numel(), 1) for x in leaves):
+        raise GradientError(f"{title(f)}: the second derivative is not symmetric: {left:.9g} against {right:.9g}")
+
+
+def check_alone(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
+    """The gradient by one input is the same whether or not the others ask for one; None counts as zeros."""
+    call, leaves, rng = _prepare(f, inputs, seed)
+    cotangents = _random(rng, call(*leaves))
+    for k, want in enumerate(_products(call, leaves, cotangents)):
+        alone = [x if i == k else x.detach() for i, x in enumerate(leaves)]
+        (got,) = _products(lambda x, k=k, alone=alone: call(*alone[:k], x, *alone[k + 1 :]), [leaves[k]], cotangents)
+        if not np.max(np.abs(host(got - want)), initial=0.0) <= _TOLERANCE * _size([want]):
+            raise GradientError(
+                f"{title(f)}: the gradient by input {k} is another one when no other input asks for one"
+            )

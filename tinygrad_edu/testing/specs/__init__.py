@@ -28,14 +28,17 @@ FAMILIES = families()
 ALL_SPECS = [spec for family in FAMILIES.values() for spec in family]
 
 
+_NOT_ON_TENSORS = {"broadcast_shapes"}
+
+
 def _is_operation(value: Any) -> bool:
-    return inspect.isfunction(value) and (
-        value.__module__.startswith("tinygrad_edu.ops.") or value.__module__ == functional.__name__
-    )
+    if not inspect.isfunction(value) or value.__name__ in _NOT_ON_TENSORS:
+        return False
+    return value.__module__.startswith("tinygrad_edu.ops.") or value.__module__ == functional.__name__
 
 
 def public_operations() -> dict[str, Callable[..., Any]]:
-    """Every operation on tensors under the first public name that it has."""
+    """Every operation on tensors under its public name, in the first place that has it; an alias does not count again."""
     found: dict[str, Callable[..., Any]] = {}
     rooms: list[tuple[str, Any, list[str]]] = [
         ("", tg, list(tg.__all__)),
@@ -48,7 +51,8 @@ def public_operations() -> dict[str, Callable[..., Any]]:
             value = getattr(room, name)
             if _is_operation(value) and id(value) not in known:
                 known.add(id(value))
-                found[prefix + name] = value
+                own = value.__name__
+                found[prefix + (own if getattr(room, own, None) is value else name)] = value
     return found
 
 

@@ -1,0 +1,182 @@
+"""The checks of the battery: each takes an operation's spec, one drawn case and a seed, and raises when it fails."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import Tensor, backends
+from tinygrad_edu.testing import hygiene, properties
+from tinygrad_edu.testing.gradients import check_gradients, host
+from tinygrad_edu.testing.report import GradientError
+from tinygrad_edu.testing.spec import OpSpec, arguments_of, flattened, several
+
+Check = Callable[[OpSpec, Any, int], None]
+
+
+def _host(value: Any) -> Any:
+    """NumPy arrays in place of tensors, also inside lists."""
+    if isinstance(value, Tensor):
+        return host(value)
+    if isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
+        return type(value)(_host(v) for v in value)
+    return value
+
+
+def _same_values(name: str, got: list[Any], want: list[Any], rtol: float, who: str) -> None:
+    if len(got) != len(want):
+        raise GradientError(f"{name}: {len(got)} results, {who} has {len(want)}")
+    for g, w in zip(got, want, strict=True):
+        x, y = np.asarray(_host(g)), np.asarray(w)
+        if x.shape != y.shape:
+            raise GradientError(f"{name}: a result of shape {x.shape}, {who} has {y.shape}")
+        if not np.allclose(x, y, rtol=rtol, atol=rtol * 10, equal_nan=True):
+            raise GradientError(f"{name}: the result is\n{x!r}\nbut {who} gives\n{y!r}")
+
+
+def check_value(spec: OpSpec, case: Any, seed: int) -> None:
+    """The result is the reference's."""
+    if spec.reference is not None:
+        args = arguments_of(case)
+        want = several(spec.reference(*[_host(a) for a in args]))
+        _same_values(spec.name, several(spec.function(*args)), want, spec.rtol, "the reference")
+
+
+def check_methods(spec: OpSpec, case: Any, seed: int) -> None:
+    """Methods, and those that write in place, agree with the function, and so do their gradients."""
+    call, flat = flattened(spec, case)
+    values = [_host(v) for v in several(call(*flat))]
+    for name in f"{spec.methods} {spec.inplace}".split():
+
+        def method(*values: Any, name: str = name) -> Any:
+            first, *rest = call.nested(*values)  # type: ignore[attr-defined]
+            return getattr(first.clone() if name in spec.inplace.split() else first, name)(*rest)
+
+        method.__name__ = f"{spec.name} as the method {name}"
+        _same_values(method.__name__, several(method(*flat)), values, 0.0, "the function")
+        if spec.differentiable:
+            run = hygiene.run_backward
+            hygiene.same(method, "from the function's", run(method, flat, seed), run(call, flat, seed))
+
+
+def check_empty(spec: OpSpec, case: Any, seed: int) -> None:
+    """With no elements along the first dimension there is a result of the reference's shape, or an error that says why not."""
+    call, flat = flattened(spec, case)
+    empty = [x[:0] if isinstance(x, Tensor) and x.dim() else x for x in flat]
+    refusals = (ValueError, IndexError, RuntimeError, TypeError)
+    try:
+        got = several(call(*empty))
+    except refusals:
+        return
+    if spec.reference is not None:
+        try:
+            want = several(spec.reference(*[_host(a) for a in call.nested(*empty)]))  # type: ignore[attr-defined]
+        except refusals + (ArithmeticError,):
+            return
+        _same_values(spec.name, got, want, spec.rtol, "the reference")
+    if spec.differentiable:
+        hygiene.check_types(call, *empty, seed=seed)
+
+
+@functools.cache
+def _other_devices() -> list[str]:
+    return [name for name, state in backends.available().items() if name != "cpu" and state == "ready"]
+
+
+def check_backends(spec: OpSpec, case: Any, seed: int) -> None:
+    """The same result, and the same gradients, on every other backend that is here."""
+    call, flat = flattened(spec, case)
+    for device in _other_devices():
+        moved = [a.to(device) if isinstance(a, Tensor) else a for a in flat]
+        _same_values(spec.name, several(call(*moved)), [_host(v) for v in several(call(*flat))], 1e-6, "the cpu")
+        if spec.differentiable:
+            run = hygiene.run_backward
+            hygiene.same(call, f"on {device}", run(call, flat, seed), run(call, moved, seed), 1e-6)
+
+
+def check_derivatives(spec: OpSpec, case: Any, seed: int) -> None:
+    """Derivatives up to the spec's order are the numerical ones."""
+    call, flat = flattened(spec, case)
+    check_gradients(call, *flat, order=spec.order, seed=seed)
+
+
+def check_kinks(spec: OpSpec, case: Any, seed: int) -> None:
+    """On kinks and ties the gradient lies between the one-sided derivatives, recorded or not."""
+    call, flat = flattened(spec, case)
+    check_gradients(call, *flat, order=min(spec.order, 2), kink=True, seed=seed)
+
+
+def _on_flat(check: Callable[..., None]) -> Check:
+    """A check of functions of tensors as a check of specs."""
+
+    def run(spec: OpSpec, case: Any, seed: int) -> None:
+        call, flat = flattened(spec, case)
+        check(call, *flat, seed=seed)
+
+    return run
+
+
+def check_errors(spec: OpSpec) -> None:
+    """Bad arguments are refused with the right error."""
+    for bad in spec.errors:
+        args = bad.args()
+        try:
+            spec.function(*args)
+        except bad.error as error:
+            if not re.search(bad.text, str(error)):
+                raise AssertionError(f"{spec.name}: the message {str(error)!r} does not match {bad.text!r}") from error
+        else:
+            raise AssertionError(
+                f"{spec.name}: bad arguments were accepted; expected {bad.error.__name__} with {bad.text!r}"
+            )
+
+
+# Checks that share a draw, and so one test, by the name of the group.
+GROUPS: dict[str, dict[str, Check]] = {
+    "value": {
+        "value": check_value,
+        "methods": check_methods,
+        "no elements": check_empty,
+        "backends": check_backends,
+    },
+    "derivatives": {
+        "derivatives": check_derivatives,
+        "linear in the cotangent": _on_flat(properties.check_linear_in_cotangent),
+        "one input alone": _on_flat(properties.check_alone),
+        "adjoint identity": _on_flat(properties.check_adjoint),
+        "symmetric Hessian": _on_flat(properties.check_symmetric_hessian),
+    },
+    "hygiene": {
+        "nothing mutated": _on_flat(hygiene.check_nothing_is_mutated),
+        "no aliases": _on_flat(hygiene.check_no_aliases),
+        "types": _on_flat(hygiene.check_types),
+        "layout": _on_flat(hygiene.check_layout),
+        "determinism": _on_flat(hygiene.check_determinism),
+        "graph freed": _on_flat(hygiene.check_graph_is_freed),
+    },
+    "kinks": {"kinks": check_kinks},
+}
+CHECKS: dict[str, Check] = {name: check for group in GROUPS.values() for name, check in group.items()}
+
+
+def checks_of(spec: OpSpec) -> dict[str, list[str]]:
+    """The checks that apply to an operation, by group."""
+    groups = ["value"]
+    if spec.differentiable:
+        groups += ["derivatives", "hygiene"]
+        if spec.kinks is not None:
+            groups.append("kinks")
+    found = {g: [c for c in GROUPS[g] if _applies(spec, c)] for g in groups}
+    if spec.errors:
+        found["errors"] = ["errors"]
+    return found
+
+
+def _applies(spec: OpSpec, check: str) -> bool:
+    if check in ("adjoint identity", "symmetric Hessian"):
+        return spec.order >= 2
+    return check != "methods" or bool(spec.methods or spec.inplace)

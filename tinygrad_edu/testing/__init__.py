@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.testing.gradients import check_gradients
+from tinygrad_edu.testing.gradients import check_gradients, check_precision
 from tinygrad_edu.testing.hygiene import (
     check_determinism,
     check_graph_is_freed,
@@ -51,6 +51,7 @@ __all__ = [
     "check_linear_in_cotangent",
     "check_no_aliases",
     "check_nothing_is_mutated",
+    "check_precision",
     "check_symmetric_hessian",
     "check_types",
     "mutation_score",

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu import Tensor, backends
 from tinygrad_edu.testing import hygiene, properties
-from tinygrad_edu.testing.gradients import check_gradients, host
+from tinygrad_edu.testing.gradients import check_gradients, check_precision, host
 from tinygrad_edu.testing.report import GradientError
 from tinygrad_edu.testing.spec import OpSpec, arguments_of, flattened, several
 
@@ -153,6 +153,7 @@ GROUPS: dict[str, dict[str, Check]] = {
     "hygiene": {
         "nothing mutated": _on_flat(hygiene.check_nothing_is_mutated),
         "no aliases": _on_flat(hygiene.check_no_aliases),
+        "precision": _on_flat(check_precision),
         "types": _on_flat(hygiene.check_types),
         "layout": _on_flat(hygiene.check_layout),
         "determinism": _on_flat(hygiene.check_determinism),

@@ -353,7 +353,7 @@ def planted(cls: type, backward: Backward | None) -> Iterator[None]:
         with replaced(cls, "backward", backward):
             yield
         return
-    names = inspect.unwrap(cls.backward).__globals__  # type: ignore[attr-defined]
+    names = _names_of_fit(cls)
     original = names["fit"]
     names["fit"] = _corner
     try:
@@ -363,8 +363,17 @@ def planted(cls: type, backward: Backward | None) -> Iterator[None]:
 
 
 def undoes_broadcast(cls: type) -> bool:
-    """Whether the backward of a class calls ``fit``, which sums over what was broadcast."""
-    return "fit" in inspect.unwrap(cls.backward).__code__.co_names  # type: ignore[attr-defined]
+    """Whether the backward of a class calls ``fit``, which sums over what was broadcast, by itself or by a method."""
+    return "fit" in inspect.unwrap(cls.backward).__code__.co_names and bool(_names_of_fit(cls))  # type: ignore[attr-defined]
+
+
+def _names_of_fit(cls: type) -> dict[str, Any]:
+    """The module's names among which the backward of a class finds ``fit``."""
+    for function in (cls.backward, getattr(cls, "fit", None)):  # type: ignore[attr-defined]
+        names = getattr(inspect.unwrap(function), "__globals__", {}) if function is not None else {}
+        if "fit" in names:
+            return names
+    return {}
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu import Tensor
@@ -88,10 +89,9 @@ def _hint(ratio: float) -> str:
         return "  (the sign)"
     if abs(ratio) < 1e-9:
         return "  (the gradient is missing)"
-    for factor in (2, 3, 4, 5, 7, 8, 10):
-        for r, text in ((factor, f"a factor {factor}"), (1 / factor, f"a factor 1/{factor}")):
-            if abs(ratio - r) < 1e-4 * r:
-                return f"  ({text})"
+    simple = Fraction(ratio).limit_denominator(12)
+    if simple and abs(simple) <= 12 and simple != 1 and abs(ratio - simple) < 1e-4 * abs(simple):
+        return f"  (a factor {simple})"
     return ""
 
 

@@ -169,3 +169,62 @@ def integers(shape: Any, low: int, high: int) -> Strategy:
 def lengths(batch: int, longest: int) -> Strategy:
     """Lengths of the sequences of a batch, none empty and one as long as allowed."""
     return st.lists(st.integers(1, longest), min_size=batch, max_size=batch).map(lambda v: [longest, *v[1:]])
+
+
+@st.composite
+def ragged(draw: Any, features: int = 2, longest: int = 4, batch_first: bool = True) -> tuple[Tensor, list[int]]:
+    """A padded batch of sequences of different lengths, with these lengths; what is padding holds numbers as well."""
+    batch, steps = draw(st.integers(1, 3)), draw(st.integers(1, longest))
+    shape = (batch, steps, features) if batch_first else (steps, batch, features)
+    return draw(tensors(shape)), draw(lengths(batch, steps))
+
+
+@st.composite
+def einsum_operands(draw: Any, max_operands: int = 3, ellipsis: bool = True) -> tuple[Any, ...]:
+    """An equation for ``einsum`` and its operands: sums, products, transposes, diagonals, batches and an ellipsis."""
+    letters = "ijkl"
+    sizes = {c: draw(st.integers(1, 3)) for c in letters}
+    rest = draw(shapes(0, 2)) if ellipsis and draw(st.booleans()) else None
+    terms, operands = [], []
+    for _ in range(draw(st.integers(1, max_operands))):
+        term = "".join(draw(st.lists(st.sampled_from(letters), max_size=3)))
+        lead: tuple[int, ...] = ()
+        if rest is not None and draw(st.booleans()):
+            start = draw(st.integers(0, len(rest)))
+            lead = tuple(1 if draw(st.booleans()) else n for n in rest[start:])
+            terms.append("..." + term)
+        else:
+            terms.append(term)
+        operands.append(draw(tensors((*lead, *(sizes[c] for c in term)), -2.0, 2.0)))
+    used = sorted(set("".join(terms)) - {"."})
+    kept = draw(st.permutations(used).flatmap(lambda p: st.integers(0, len(p)).map(lambda n: "".join(p[:n]))))
+    dots = "..." if any(t.startswith("...") for t in terms) else ""
+    return f"{','.join(terms)}->{dots}{kept}", *operands
+
+
+@st.composite
+def convolution_arguments(draw: Any, dims: int = 2) -> tuple[Any, ...]:
+    """Input (N, C, …), weight, bias or None, stride, padding, dilation and groups of a convolution over ``dims`` axes."""
+    groups = draw(st.sampled_from([1, 1, 2]))
+    channels, filters = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    kernel = tuple(draw(st.integers(1, 3)) for _ in range(dims))
+    stride = tuple(draw(st.integers(1, 2)) for _ in range(dims))
+    dilation = tuple(draw(st.integers(1, 2)) for _ in range(dims))
+    padding = tuple(draw(st.integers(0, 2)) for _ in range(dims))
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    sizes = [draw(st.integers(max(r - 2 * p, 1), r + 2)) for r, p in zip(reach, padding, strict=True)]
+    x = draw(tensors((draw(st.integers(1, 2)), channels, *sizes), -2.0, 2.0))
+    weight = draw(tensors((filters, channels // groups, *kernel), -2.0, 2.0))
+    bias = draw(st.none() | tensors((filters,), -2.0, 2.0))
+    return x, weight, bias, stride, padding, dilation, groups
+
+
+@st.composite
+def pooling_arguments(draw: Any, dims: int = 2) -> tuple[Any, ...]:
+    """Input (N, C, …) without ties, kernel size, stride and padding of a pooling over ``dims`` axes."""
+    kernel = tuple(draw(st.integers(1, 3)) for _ in range(dims))
+    stride = tuple(draw(st.integers(1, 3)) for _ in range(dims))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    sizes = [draw(st.integers(k, k + 2)) for k in kernel]
+    x = draw(separated((draw(st.integers(1, 2)), draw(st.integers(1, 2)), *sizes)))
+    return x, kernel, stride, padding

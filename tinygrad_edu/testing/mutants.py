@@ -369,7 +369,7 @@ def undoes_broadcast(cls: type) -> bool:
 
 def _names_of_fit(cls: type) -> dict[str, Any]:
     """The module's names among which the backward of a class finds ``fit``."""
-    for function in (cls.backward, getattr(cls, "fit", None)):  # type: ignore[attr-defined]
+    for function in (getattr(cls, "fit", None), cls.backward):  # type: ignore[attr-defined]
         names = getattr(inspect.unwrap(function), "__globals__", {}) if function is not None else {}
         if "fit" in names:
             return names

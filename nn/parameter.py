@@ -38,6 +38,9 @@ class Parameter(Tensor):
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         self._init((empty(0) if data is None else data)._data, requires_grad)
 
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy the value and `requires_grad`; the gradient stays with the original."""
         twin = type(self).__new__(type(self))

@@ -306,6 +306,7 @@ from tinygrad_edu.ops.sorting import (
     sort,
     topk,
 )
+from tinygrad_edu.printing import get_printoptions, printoptions, set_printoptions
 from tinygrad_edu.random import (
     Generator,
     bernoulli,
@@ -471,6 +472,7 @@ __all__ = [
     "get_default_device",
     "get_default_dtype",
     "get_num_threads",
+    "get_printoptions",
     "get_rng_state",
     "greater",
     "greater_equal",
@@ -571,6 +573,7 @@ __all__ = [
     "positive",
     "pow",
     "prelu",
+    "printoptions",
     "prod",
     "promote_types",
     "qr",
@@ -603,6 +606,7 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "set_rng_state",
     "sgn",
     "short",

@@ -55,6 +55,11 @@ def with_number(x: Any, y: Any) -> bool:
     )
 
 
+def are_alike(x: Any, y: Any) -> bool:
+    """Whether these are two tensors of one type, which need no conversion: asked first, since it is the commonest case."""
+    return isinstance(x, function.Tensor) and isinstance(y, function.Tensor) and x._data.dtype is y._data.dtype
+
+
 def any_tensor(*values: Any) -> bool:
     return any(isinstance(v, function.Tensor) for v in values)
 

@@ -9,7 +9,7 @@ from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
 from tinygrad_edu.ops._types import fit, same_type, to_float, xp
-from tinygrad_edu.ops.elementwise._base import Binary, floating, with_number
+from tinygrad_edu.ops.elementwise._base import Binary, are_alike, floating, with_number
 
 if TYPE_CHECKING:
     from tinygrad_edu.ops.elementwise._base import Operand
@@ -53,6 +53,8 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     """
     if alpha != 1:
         other = _scaled("add", input, other, alpha)
+    if are_alike(input, other):
+        return run2(Add, input, other)
     if with_number(input, other):
         return run1(Shift, input, other)
     if with_number(other, input):
@@ -133,6 +135,8 @@ def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     """Difference with broadcasting: input - alpha · other."""
     if alpha != 1:
         other = _scaled("sub", input, other, alpha)
+    if are_alike(input, other):
+        return run2(Sub, input, other)
     if with_number(input, other):
         return run1(ShiftDown, input, other)
     if with_number(other, input):
@@ -187,6 +191,8 @@ def mul(input: Operand, other: Operand) -> Tensor:
 
     d(xy) = y dx + x dy.
     """
+    if are_alike(input, other):
+        return run2(Mul, input, other)
     if with_number(input, other):
         return run1(Scale, input, other)
     if with_number(other, input):

@@ -31,8 +31,10 @@ def _called(f: Callable[..., Any], args: Sequence[Any]) -> tuple[list[Any], Exce
 
 
 def _not_offered(error: Exception) -> bool:
-    """Whether PyTorch merely lacks the operation for this type, where it could mean something."""
-    return "not implemented for" in str(error) or "not supported for" in str(error)
+    """Whether PyTorch merely lacks the operation for this type or layout, where it could mean something."""
+    return any(
+        text in str(error) for text in ("not implemented for", "not supported for", "view size is not compatible")
+    )
 
 
 def compare(

@@ -190,6 +190,8 @@ class Cofactors(Fused):
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
         ns = xp(x)
+        if 0 in x.shape:
+            return ns.zeros_like(x)
         try:
             inverted = ns.inv(x)
         except ns.linalg_errors:
@@ -204,6 +206,8 @@ class Cofactors(Fused):
     def backward(self, g: Any) -> Any:
         (x,) = self.saved
         ns = xp(x)
+        if 0 in x.shape:
+            return ns.zeros_like(x)
         sign, u, s, vh = self.decomposed(x)
         eye = ns.eye(s.shape[-1], dtype=x.dtype)
         # Row k: the products of all singular values but the i-th and the k-th; 0 for i = k.

@@ -123,7 +123,8 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: An
     if dtype is not None:
         input = input.to(dtype)
     require_float("nanmean", input)
-    return nansum(input, dim, keepdim) / sum((~isnan(input)).to(input.dtype), dim, keepdim)
+    numbers = where(isnan(input), nothing(input), nothing(input) + 1)
+    return nansum(input, dim, keepdim) / sum(numbers, dim, keepdim)
 
 
 # Variance ------------------------------------------------------------------------------------------------------------
@@ -308,7 +309,7 @@ class LogSumExp(Op):
 
     def backward(self, g: Any) -> Any:
         x, out = self.saved
-        shift = where(isfinite(out), out, nothing(out))
+        shift = where(out == -float("inf"), nothing(out), out)
         return spread(g, x.shape, self.axes) * exp(x - spread(shift, x.shape, self.axes))
 
 
@@ -387,9 +388,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     if rtol < 0 or atol < 0:
         raise ValueError(f"isclose: the tolerances must not be negative, got rtol {rtol} and atol {atol}")
     same = input == other
-    if kind_of(input).category == 0:
-        return same
-    if kind_of(input).category == 1:  # differences of unsigned numbers would wrap around
+    if kind_of(input).category < 2:  # differences of unsigned numbers would wrap around
         input, other = input.to(int64), other.to(int64)
     distance = abs(input - other)
     near = (isfinite(distance) & (distance <= atol + rtol * abs(other))) | same

@@ -15,31 +15,15 @@ PENDING = set(
     """
     F.binary_cross_entropy_with_logits
     F.cross_entropy
-    F.elu
     F.embedding
     F.fold
-    F.gelu
-    F.glu
-    F.hardsigmoid
-    F.hardswish
-    F.hardtanh
     F.l1_loss
-    F.leaky_relu
     F.linear
-    F.logsigmoid
-    F.mish
     F.mse_loss
     F.nll_loss
     F.normalize
     F.one_hot
     F.pad
-    F.relu6
-    F.silu
-    F.softmin
-    F.softplus
-    F.softshrink
-    F.softsign
-    F.tanhshrink
     F.unfold
     Tensor.__getitem__
     Tensor.bool
@@ -60,14 +44,7 @@ PENDING = set(
     Tensor.unfold
     Tensor.view
     Tensor.view_as
-    Tensor.where
-    abs
-    acos
-    acosh
-    add
     addbmm
-    addcdiv
-    addcmul
     addmm
     addmv
     addr
@@ -81,43 +58,23 @@ PENDING = set(
     argmax
     argmin
     argsort
-    asin
-    asinh
-    atan
-    atan2
-    atanh
     atleast_1d
     atleast_2d
     atleast_3d
     baddbmm
-    bitwise_and
-    bitwise_left_shift
-    bitwise_not
-    bitwise_or
-    bitwise_right_shift
-    bitwise_xor
     block_diag
     bmm
     broadcast_tensors
     broadcast_to
     cartesian_prod
     cat
-    ceil
-    celu
     chain_matmul
     channel_shuffle
     cholesky
     cholesky_solve
     chunk
-    clamp
-    clamp_max
-    clamp_min
-    clone
     column_stack
     combinations
-    copysign
-    cos
-    cosh
     count_nonzero
     cross
     cummax
@@ -125,100 +82,52 @@ PENDING = set(
     cumprod
     cumsum
     cumulative_trapezoid
-    deg2rad
     det
     diag
     diag_embed
     diagonal
     diff
     dist
-    div
     dot
     dropout
     dsplit
     dstack
     einsum
-    eq
     equal
-    erf
-    erfc
-    erfinv
-    exp
-    exp2
-    expm1
     flatten
     flip
     fliplr
     flipud
-    float_power
-    floor
-    floor_divide
-    fmax
-    fmin
-    fmod
-    frac
     gather
-    ge
-    gt
-    hardshrink
-    heaviside
     hsplit
     hstack
-    hypot
     index_select
     inner
     inverse
     isclose
-    isfinite
-    isinf
-    isnan
-    isneginf
-    isposinf
-    isreal
     kron
     kthvalue
-    ldexp
-    le
-    lerp
-    log
-    log10
-    log1p
-    log2
-    logaddexp
-    logaddexp2
     logcumsumexp
     logdet
-    logical_and
-    logical_not
-    logical_or
-    logical_xor
-    logit
     logsumexp
-    lt
     masked_fill
     matmul
     matrix_power
     max
-    maximum
     mean
     median
     meshgrid
     min
-    minimum
     mm
     mode
     movedim
     msort
-    mul
     mv
-    nan_to_num
     nanmean
     nanmedian
     nanquantile
     nansum
     narrow
-    ne
-    neg
     nonzero
     norm
     outer
@@ -226,51 +135,27 @@ PENDING = set(
     pinverse
     pixel_shuffle
     pixel_unshuffle
-    positive
-    pow
-    prelu
     prod
     qr
     quantile
-    rad2deg
     ravel
-    reciprocal
-    relu
-    remainder
     repeat_interleave
     reshape
     roll
     rot90
-    round
-    rrelu
-    rsqrt
-    rsub
     select
-    selu
-    sigmoid
-    sign
-    signbit
-    sin
-    sinc
-    sinh
     slogdet
     sort
     split
     split_with_sizes
-    sqrt
-    square
     squeeze
     stack
     std
     std_mean
-    sub
     sum
     t
-    tan
-    tanh
     tensor_split
     tensordot
-    threshold
     tile
     topk
     trace
@@ -278,7 +163,6 @@ PENDING = set(
     trapezoid
     tril
     triu
-    trunc
     unbind
     unflatten
     unsqueeze
@@ -287,8 +171,6 @@ PENDING = set(
     var_mean
     vsplit
     vstack
-    where
-    xlogy
     """.split()
 )
 

@@ -57,10 +57,22 @@ def check_methods(spec: OpSpec, case: Any, seed: int) -> None:
             return getattr(first.clone() if name in spec.inplace.split() else first, name)(*rest)
 
         method.__name__ = f"{spec.name} as the method {name}"
+        if name in spec.inplace.split() and np.shape(values[0]) != tuple(flat[0].shape):
+            _check_misfit(method, flat)
+            continue
         _same_values(method.__name__, several(method(*flat)), values, 0.0, "the function")
         if spec.differentiable:
             run = hygiene.run_backward
             hygiene.same(method, "from the function's", run(method, flat, seed), run(call, flat, seed))
+
+
+def _check_misfit(method: Callable[..., Any], flat: list[Any]) -> None:
+    """A result of another shape cannot be written into the first argument."""
+    try:
+        method(*flat)
+    except ValueError:
+        return
+    raise GradientError(f"{method.__name__}: a result of another shape was written")
 
 
 def check_empty(spec: OpSpec, case: Any, seed: int) -> None:

@@ -52,7 +52,7 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     tensor([11., 12.])
     """
     if alpha != 1:
-        other = _scaled("add", input, other, alpha)
+        input, other = _scaled("add", input, other, alpha)
     if are_alike(input, other):
         return run2(Add, input, other)
     if with_number(input, other):
@@ -65,14 +65,13 @@ def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     return _mixed(Shift, x, y, x_plus_y)
 
 
-def _scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
-    """alpha · other, refusing a fraction of integers."""
-    floats = any(
-        isinstance(v, float) or (isinstance(v, function.Tensor) and v.is_floating_point()) for v in (input, other)
-    )
+def _scaled(name: str, input: Any, other: Any, alpha: float) -> tuple[Any, Any]:
+    """Both operands in their common type, the second times alpha; a fraction of integers is refused."""
+    x, y = same_type(input, other)
+    floats = any(isinstance(v, float) or (isinstance(v, function.Tensor) and v.is_floating_point()) for v in (x, y))
     if isinstance(alpha, float) and not floats:
         raise RuntimeError(f"{name}: for integers alpha must be an integer, got {alpha}")
-    return mul(other, alpha) if isinstance(other, function.Tensor) else other * alpha
+    return x, mul(y, alpha) if isinstance(y, function.Tensor) else y * alpha
 
 
 def _mixed(cls: type[Op], x: Any, y: Any, raw: Any) -> Any:
@@ -134,7 +133,7 @@ class ShiftDown(Op):
 def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
     """Difference with broadcasting: input - alpha · other."""
     if alpha != 1:
-        other = _scaled("sub", input, other, alpha)
+        input, other = _scaled("sub", input, other, alpha)
     if are_alike(input, other):
         return run2(Sub, input, other)
     if with_number(input, other):

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 
-def _bits(name: str, x: Any, y: Any) -> Any:
-    """Run a function of two integers; anything else has no bits to speak of."""
-    for v in (x, y):
+def _refuse_floats(name: str, *operands: Any) -> None:
+    """Only integers and booleans have bits to speak of."""
+    for v in operands:
         if isinstance(v, float) or (isinstance(v, function.Tensor) and from_raw(v._data.dtype).category > 1):
             raise TypeError(f"{name}: expected integers or booleans, got {describe(v)}")
+
+
+def _bits(name: str, x: Any, y: Any) -> Any:
+    _refuse_floats(name, x, y)
     return compare(name, x, y)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
     """Invert bits; for booleans, logical not."""
+    _refuse_floats("bitwise_not", input)
     return run(Test(), (input, "bitwise_invert"))
 
 

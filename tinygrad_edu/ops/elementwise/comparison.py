@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 class Compare(Op):
-    __slots__ = ()
+    __slots__ = ("function",)
     kind = CONSTANT
 
+    @property
+    def name(self) -> str:
+        return self.function
+
     def forward(self, x: Any, y: Any, name: str) -> Any:
+        self.function = name
         return getattr(xp(x if hasattr(x, "dtype") else y), name)(x, y)
 
 
@@ -60,10 +65,15 @@ def ge(input: Operand, other: Operand) -> Tensor:
 
 
 class Test(Op):
-    __slots__ = ()
+    __slots__ = ("function",)
     kind = CONSTANT
 
+    @property
+    def name(self) -> str:
+        return self.function
+
     def forward(self, x: Any, name: str) -> Any:
+        self.function = name
         return getattr(xp(x), name)(x)
 
 

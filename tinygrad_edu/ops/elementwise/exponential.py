@@ -9,7 +9,6 @@ from tinygrad_edu import function
 from tinygrad_edu.function import RESULT, Op, run1, run2
 from tinygrad_edu.ops._types import same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, Unary, floating, run_single
-from tinygrad_edu.ops.elementwise.extremes import clamp
 from tinygrad_edu.ops.elementwise.selection import where
 
 if TYPE_CHECKING:
@@ -232,19 +231,23 @@ def sigmoid(input: Tensor) -> Tensor:
 
 
 class Logit(Op):
-    __slots__ = ()
+    __slots__ = ("eps",)
     keeps = (0,)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, eps: float | None) -> Any:
         self.saved = (x,)
-        return xp(x).log(x / (1 - x))
+        self.eps = eps
+        ns = xp(x)
+        if eps is not None:
+            x = ns.minimum(ns.maximum(x, eps), 1 - eps)
+        return ns.log(x / (1 - x))
 
     def backward(self, g: Any) -> Any:
         (x,) = self.saved
-        return where((x < 0) | (x > 1), math.nan, g / (x * (1 - x)))
+        low, outside = (0, math.nan) if self.eps is None else (self.eps, 0.0)
+        return where((x < low) | (x > 1 - low), outside, g / (x * (1 - x)))
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """ln(x / (1 - x)), the inverse of the sigmoid; with ``eps`` after limiting x to [eps, 1 - eps]."""
-    x = to_float(input)
-    return run_single(Logit, x if eps is None else clamp(x, eps, 1 - eps))
+    return run_single(Logit, to_float(input), eps)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.dtypes import from_raw
 from tinygrad_edu.function import Op, run, run1
-from tinygrad_edu.ops._types import fit, result_type, same_type, to_float, xp
+from tinygrad_edu.ops._types import fit, nothing, result_type, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, any_tensor, as_type_of
 from tinygrad_edu.ops.elementwise.selection import where
 
@@ -107,6 +107,8 @@ class Clamp(Op):
     def backward(self, g: Any) -> Any:
         (x,) = self.saved
         low, high = self.bounds
+        if low is not None and high is not None and low >= high:
+            return nothing(g)  # the result is high, whatever x is
         inside = 1 if low is None else as_type_of(x >= low, g)
         return g * (inside if high is None else inside * as_type_of(x <= high, g))
 
@@ -128,14 +130,15 @@ class ClampBetween(Op):
     def backward(self, g: Any) -> Any:
         x, low, high = self.saved
         sx, sl, sh = self.shapes
-        below = False if low is None else x < low
-        above = False if high is None else x > high
-        to_low = to_high = None
-        if low is not None:
-            to_low = fit(where(below if high is None else below & (low < high), g, 0.0), sl)
-        if high is not None:
-            to_high = fit(where(above if low is None else above | (high < low), g, 0.0), sh)
-        return fit(where(below | above, 0.0, g), sx), to_low, to_high
+        # Where the limits meet or cross, the result is high, whatever the others are.
+        crossed = low is not None and high is not None and (low >= high)
+        above = crossed if high is None else (x > high) | crossed
+        below = False if low is None else (x < low) & (True ^ above)
+        return (
+            fit(where(below | above, 0.0, g), sx),
+            None if low is None else fit(where(below, g, 0.0), sl),
+            None if high is None else fit(where(above, g, 0.0), sh),
+        )
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:

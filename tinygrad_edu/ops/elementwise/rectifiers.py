@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.function import RESULT, Op, run1, run2
 from tinygrad_edu.ops._types import same_type, xp
 from tinygrad_edu.ops.elementwise._base import Binary, as_type_of, fill_in, floating
@@ -61,7 +62,11 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val ({min_val}) must not be larger than max_val ({max_val})")
-    return fill_in(input, run1(HardTanh, floating("hardtanh", input), min_val, max_val), inplace)
+    if input.dtype is bool_:
+        raise TypeError("hardtanh: booleans have no size; convert them first")
+    if not input.is_floating_point():
+        min_val, max_val = int(min_val), int(max_val)
+    return fill_in(input, run1(HardTanh, input, min_val, max_val), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -69,7 +74,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Krizhevsky, Convolutional deep belief networks on CIFAR-10 (2010).
     """
-    return fill_in(input, run1(HardTanh, floating("relu6", input), 0, 6), inplace)
+    return hardtanh(input, 0, 6, inplace)
 
 
 class LeakyRelu(Op):

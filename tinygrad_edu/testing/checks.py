@@ -120,6 +120,11 @@ def check_kinks(spec: OpSpec, case: Any, seed: int) -> None:
     """On kinks and ties the gradient lies between the one-sided derivatives, recorded or not."""
     call, flat = flattened(spec, case)
     check_gradients(call, *flat, order=min(spec.order, 2), kink=True, seed=seed)
+    if spec.convention is not None:
+        _, cotangents, grads = hygiene.run_backward(call, flat, seed)
+        want = several(spec.convention(*map(host, cotangents), *[_host(a) for a in arguments_of(case)]))
+        got = [np.zeros(np.shape(w)) if g is None else g for g, w in zip(grads, want, strict=True)]
+        _same_values(f"{spec.name}: the gradient on a kink", got, want, 1e-9, "the convention")
 
 
 def _on_flat(check: Callable[..., None]) -> Check:

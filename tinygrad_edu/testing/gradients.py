@@ -21,6 +21,7 @@ Call = Callable[..., tuple[Tensor, ...]]
 
 FULL = 16  # inputs of at most so many elements are moved one by one; larger ones along random directions
 ROWS = 8  # results of at most so many elements are differentiated one by one
+AT_KINKS = 64  # both, at kinks, where sums over several elements say little
 _DIRECTIONS = 2
 _NEARBY = 8
 _ROUNDINGS = 2000  # so many times the last digit may a gradient of lower precision be off
@@ -229,7 +230,7 @@ class Level:
         size = sum(v.size for v in self.values)
         if not size:
             return
-        if self.depth == 1 and size <= FULL:
+        if self.depth == 1 and size <= (AT_KINKS if self.kink else FULL):
             self._compare_elements()
         else:
             self._compare_directions()
@@ -358,7 +359,7 @@ class Level:
 
     def _single_results(self) -> Iterator[tuple[str, list[Array]]]:
         """Cotangents that pick one element of one result, where there are few."""
-        if sum(c.size for c in self.cotangents) > ROWS:
+        if sum(c.size for c in self.cotangents) > (AT_KINKS if self.kink else ROWS):
             return
         for k, c in enumerate(self.cotangents):
             for index in itertools.product(*map(range, c.shape)):

@@ -43,12 +43,16 @@ class Score:
         Mutants that changed a derivative and that no check noticed.
     equivalent : list of str
         Mutants that changed nothing in any drawn case; they do not count.
+    conventions : list of str
+        Mutants that only chose another slope between left and right on kinks, of an operation whose spec names no convention; these
+        are right derivatives and do not count.
     """
 
     name: str
     killed: dict[str, str] = field(default_factory=dict)
     survived: list[str] = field(default_factory=list)
     equivalent: list[str] = field(default_factory=list)
+    conventions: list[str] = field(default_factory=list)
 
     @property
     def planted(self) -> int:
@@ -106,19 +110,19 @@ def mutation_score(spec: OpSpec, *, examples: int = 10, formulas: int = 24) -> S
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for case in cases:
-            case.healthy = _fingerprint(spec, case)
+            case.healthy = _derivatives(spec, case)
         checks = [c for group, names in checks_of(spec).items() if group not in ("value", "errors") for c in names]
         for cls in _node_classes(spec, cases):
             for name, plant in _plants(cls, formulas):
                 with plant:
                     noticed = _noticed(spec, cases, checks)
                 label = f"{cls.__name__}: {name}"
-                if noticed is None:
-                    result.equivalent.append(label)
-                elif noticed:
-                    result.killed[label] = noticed
-                else:
+                if noticed.check is not None:
+                    result.killed[label] = noticed.check
+                elif noticed.elsewhere or (noticed.on_kinks and spec.convention is not None):
                     result.survived.append(label)
+                else:
+                    (result.conventions if noticed.on_kinks else result.equivalent).append(label)
     return result
 
 
@@ -138,21 +142,32 @@ def _plants(cls: type, formulas: int) -> Iterator[tuple[str, contextlib.Abstract
         yield "reference doubled", mutants.doubled_reference(cls)
 
 
-def _noticed(spec: OpSpec, cases: list[_Case], checks: list[str]) -> str | None:
-    """The first check that fails; "" when none does, None when the mutant changes nothing."""
-    changed = False
+@dataclass
+class _Notice:
+    """Where a mutant changes something, and the check that fails there."""
+
+    check: str | None = None
+    on_kinks: bool = False
+    elsewhere: bool = False
+
+
+def _noticed(spec: OpSpec, cases: list[_Case], checks: list[str]) -> _Notice:
+    """Run the checks on the cases in which a mutant changes something, until one fails."""
+    notice = _Notice()
     for case in cases:
         mutants.on_kinks[0] = case.kink
         try:
             if not _differ(case.healthy, _fingerprint(spec, case)):
                 continue
-            changed = True
+            notice.on_kinks |= case.kink
+            notice.elsewhere |= not case.kink
             for check in checks:
                 if (check == "kinks") == case.kink and _fails(CHECKS[check], spec, case):
-                    return check
+                    notice.check = check
+                    return notice
         finally:
             mutants.on_kinks[0] = False
-    return "" if changed else None
+    return notice
 
 
 def _fails(check: Callable[..., None], spec: OpSpec, case: _Case) -> bool:
@@ -183,11 +198,11 @@ def _node_classes(spec: OpSpec, cases: list[_Case]) -> list[type]:
 
 
 def _drawn(strategy: Any, count: int) -> list[Any]:
-    """The same cases every time."""
+    """The same cases every time: of three times as many, mostly large ones, where elements can be mixed up, and some small ones."""
     cases: list[Any] = []
 
     @settings(
-        max_examples=count,
+        max_examples=3 * count,
         derandomize=True,
         phases=[Phase.generate],
         database=None,
@@ -199,28 +214,39 @@ def _drawn(strategy: Any, count: int) -> list[Any]:
         cases.append(case)
 
     collect()
-    return cases
+    cases.sort(key=_elements, reverse=True)
+    large = count - count // 4
+    return cases[:large] + cases[large :: max((len(cases) - large) // max(count // 4, 1), 1)][: count // 4]
+
+
+def _elements(case: Any) -> int:
+    if isinstance(case, Tensor):
+        return case.numel()
+    return sum(map(_elements, case)) if isinstance(case, (tuple, list)) else 0
 
 
 def _fingerprint(spec: OpSpec, case: _Case) -> Any:
-    """First and second derivatives, types, shared memory and the cotangents afterwards: what a mutant must change to count."""
-    call, flat = flattened(spec, case.drawn)
+    """What a mutant must change to count; a mutant may well break things, and an error is a difference too."""
     try:
-        rows: list[Any] = []
-        for again in range(2):
-            _, cotangents, grads = run_backward(call, flat, case.seed)
-            arrays = [None if g is None else host(g) for g in grads]
-            rows += [*arrays, *map(host, cotangents)]
-            if not again:
-                there = [a for a in arrays if a is not None]
-                rows.append([np.shares_memory(a, b) for a in there for b in there if a is not b])
-        single = [x.float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in flat]
-        rows.append([None if g is None else str(g.dtype) for g in run_backward(call, single, case.seed)[2]])
-        if spec.order > 1:
-            rows += _second(call, flat, case)
-        return rows
-    except Exception as error:  # a mutant may well break things: that is a difference
+        return _derivatives(spec, case)
+    except Exception as error:
         return [repr(type(error))]
+
+
+def _derivatives(spec: OpSpec, case: _Case) -> Any:
+    """First and second derivatives, types, shared memory and the cotangents afterwards."""
+    call, flat = flattened(spec, case.drawn)
+    rows: list[Any] = []
+    for again in range(2):
+        _, cotangents, grads = run_backward(call, flat, case.seed)
+        arrays = [None if g is None else host(g) for g in grads]
+        rows += [*arrays, *map(host, cotangents)]
+        if not again:
+            there = [a for a in arrays if a is not None]
+            rows.append([np.shares_memory(a, b) for a in there for b in there if a is not b])
+    single = [x.float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in flat]
+    rows.append([None if g is None else str(g.dtype) for g in run_backward(call, single, case.seed)[2]])
+    return rows + (_second(call, flat, case) if spec.order > 1 else [])
 
 
 def _second(call: Callable[..., Any], flat: list[Any], case: _Case) -> list[Any]:

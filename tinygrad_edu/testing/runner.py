@@ -12,7 +12,7 @@ from tinygrad_edu.testing.checks import CHECKS, check_errors, checks_of
 from tinygrad_edu.testing.spec import OpSpec
 
 # Each example of the battery runs a handful of checks, so it draws a part of the profile's number.
-_SHARE = 5
+SHARE = 5
 
 
 def run_check(spec: OpSpec, *names: str, max_examples: int | None = None, search: bool = True) -> None:
@@ -32,7 +32,7 @@ def run_check(spec: OpSpec, *names: str, max_examples: int | None = None, search
     if names == ("errors",):
         check_errors(spec)
         return
-    count = max(settings().max_examples // _SHARE, 1) if max_examples is None else max_examples
+    count = max(settings().max_examples // SHARE, 1) if max_examples is None else max_examples
     options: dict[str, Any] = {
         "deadline": None,
         "suppress_health_check": list(HealthCheck),

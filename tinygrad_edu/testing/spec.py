@@ -44,6 +44,9 @@ class OpSpec:
         The same on NumPy arrays, written independently.
     kinks : strategy, optional
         Draws arguments that lie on kinks or ties; there the gradient must lie between the one-sided derivatives.
+    convention : callable, optional
+        Which of the possible gradients is meant on kinks: takes the cotangent and the arguments as NumPy arrays, and returns the
+        gradient of each tensor among them.
     errors : sequence of Bad
         What must be refused.
     differentiable : bool
@@ -82,6 +85,7 @@ class OpSpec:
     inplace: str = ""
     torch: str | Callable[..., Any] = ""
     dtypes: str = "float64 float32 int64"
+    convention: Callable[..., Any] | None = None
 
 
 def arguments_of(case: Any) -> tuple[Any, ...]:

@@ -1,0 +1,82 @@
+"""The pages under docs/: their code runs, and prints what they show."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from tinygrad_edu.testing.checks import CHECKS
+from tinygrad_edu.testing.profiles import EXAMPLES
+from tinygrad_edu.testing.runner import SHARE
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "testing.md"
+
+
+def outcome(code, line, names):
+    """What a block prints, or the error that it ends with; its functions know the line of the page on which they stand."""
+    out = io.StringIO()
+    compiled = compile("\n" * (line - 1) + code, str(PAGE.relative_to(ROOT)), "exec")
+    with contextlib.redirect_stdout(out):
+        try:
+            exec(compiled, names)
+        except Exception as error:
+            name = type(error).__qualname__
+            return f"{name}: {error}\n" if type(error).__module__ != "builtins" else traceback.format_exc()
+    return out.getvalue()
+
+
+def written(text):
+    """The page with what its code prints in the blocks of text that follow it."""
+    names, last, parts, at = {"__name__": "page"}, "", [], 0
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        line = "".join([*parts, text[at : match.start()]]).count("\n") + 2
+        parts.append(text[at : match.start()])
+        body = match[2]
+        if match[1] == "python":
+            last = outcome(body, line, names)
+        elif match[1] == "text":
+            body, last = last, ""
+        parts.append(f"```{match[1]}\n{body}```")
+        at = match.end()
+        assert match[1] != "python" or not last or text[at:].lstrip().startswith("```text"), (
+            f"line {line} printed {last}"
+        )
+    return "".join([*parts, text[at:]])
+
+
+def test_the_page_shows_what_its_code_prints(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = PAGE.read_text()
+    assert written(text) == text
+
+
+def test_the_page_names_every_check_and_profile():
+    text = PAGE.read_text()
+    assert [name for name in [*CHECKS, "errors"] if f"`{name}`" not in text] == []
+    for name, count in EXAMPLES.items():
+        assert f"| `{name}` | {count} | {count // SHARE} |" in text
+
+
+def test_links_lead_somewhere():
+    for page in PAGE.parent.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.slow
+def test_the_example_of_an_own_function_passes():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/test_your_own_function.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
+
+
+if __name__ == "__main__":  # bring the page up to date; what changes is then there to be read
+    PAGE.write_text(written(PAGE.read_text()))

@@ -147,6 +147,10 @@ class Backend:
         target[...] = value
         return target
 
+    def is_writable(self, x: Array) -> bool:
+        """Whether ``x`` can be written: not where several of its elements are one in memory, or where it is locked."""
+        return True
+
     def lock(self, x: Array) -> bool:
         """Write-protect the memory of ``x``, if it can be done; whether it was done."""
         return False
@@ -167,28 +171,36 @@ class Backend:
 
     def index_add(self, x: Array, index: Any, value: Array) -> Array:
         """Add ``value`` at ``x[index]``, repeated positions adding up, in place where arrays are mutable."""
+        return self.index_combine(x, index, value, "add")
+
+    def index_combine(self, x: Array, index: Any, value: Array, how: str) -> Array:
+        """Combine ``value`` with ``x[index]`` by "add", "multiply", "maximum" or "minimum", repeated positions one after
+        the other, in place where arrays are mutable."""
         ns = self.namespace
         size = 1
         for n in x.shape:
             size *= n
-        # Flat positions in sorted order; the k-th round adds the k-th occurrence of each position, so no round repeats
-        # one.
         where = ns.reshape(self.getitem(ns.reshape(ns.arange(size), x.shape), index), (-1,))
         values = ns.reshape(ns.broadcast_to(value, self.getitem(x, index).shape), (-1,))
         if where.shape[0] == 0:
             return x
-        order = ns.argsort(where)
-        where, values = ns.take(where, order), ns.take(values, order)
-        position = ns.arange(where.shape[0])
-        starts = ns.concat([ns.ones((1,), dtype=ns.bool), where[1:] != where[:-1]])
-        group = ns.cumulative_sum(ns.astype(starts, where.dtype)) - 1
-        occurrence = position - ns.take(ns.nonzero(starts)[0], group)
+        occurrence = self.occurrences(where)
         dense = ns.reshape(x, (-1,))
-        for k in range(int(ns.max(occurrence)) + 1):
+        for k in range(int(ns.max(occurrence)) + 1):  # no round repeats a position
             chosen = ns.nonzero(occurrence == k)[0]
             at = ns.take(where, chosen)
-            dense = self.setitem(dense, at, ns.take(dense, at) + ns.take(values, chosen))
+            dense = self.setitem(dense, at, getattr(ns, how)(ns.take(dense, at), ns.take(values, chosen)))
         return ns.reshape(dense, x.shape)
+
+    def occurrences(self, numbers: Array) -> Array:
+        """For each element of a non-empty vector of integers, how many equal ones come before it."""
+        ns = self.namespace
+        order = ns.argsort(numbers, stable=True)
+        ordered = ns.take(numbers, order)
+        starts = ns.concat([ns.ones((1,), dtype=ns.bool), ordered[1:] != ordered[:-1]])
+        group = ns.cumulative_sum(ns.astype(starts, numbers.dtype)) - 1
+        rank = ns.arange(numbers.shape[0]) - ns.take(ns.nonzero(starts)[0], group)
+        return self.setitem(ns.zeros_like(order), order, rank)
 
     def take_rows(self, table: Array, rows: Array) -> Array:
         """``table[rows]`` for an integer array ``rows``; raises ``IndexError`` when out of range."""

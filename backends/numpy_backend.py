@@ -117,6 +117,9 @@ class NumpyBackend(Backend):
         target[...] = value
         return target
 
+    def is_writable(self, x: Array) -> bool:
+        return type(x) is not np.ndarray or x.flags.writeable
+
     def lock(self, x: Array) -> bool:
         if type(x) is np.ndarray and x.flags.writeable:
             x.flags.writeable = False
@@ -128,6 +131,9 @@ class NumpyBackend(Backend):
 
     # Indexing --------------------------------------------------------------------------------------------------------
 
+    def getitem(self, x: Array, index: Any) -> Array:
+        return x[index] if type(x) is np.ndarray else np.array(x)[index]  # scalars take masks for something else
+
     def setitem(self, x: Array, index: Any, value: Array) -> Array:
         if type(x) is not np.ndarray:
             x = np.array(x)
@@ -136,13 +142,48 @@ class NumpyBackend(Backend):
 
     def index_add(self, x: Array, index: Any, value: Array) -> Array:
         x = self.viewable(x)
-        if type(index) is np.ndarray and index.dtype.kind in "iu" and x.ndim > 1 and index.size > 1:
-            rows, sums = self.sum_rows(index.reshape(-1) % x.shape[0], value.reshape(index.size, *x.shape[1:]))
-            x[rows] += sums
-        elif repeats(index):
-            np.add.at(x, index, value)
-        else:
+        if not repeats(index):
             x[index] += value
+            return x
+        if x.dtype == np.float16:  # sums of half precision in single precision
+            x[...] = self.index_add(x.astype(np.float32), index, np.asarray(value, np.float32))
+            return x
+        parts = index if isinstance(index, tuple) else (index,)
+        lead = next((i for i, p in enumerate(parts) if not (isinstance(p, slice) and p == slice(None))), 0)
+        arrays = [np.asarray(p) for p in parts[lead:]]
+        if (x.ndim > lead + len(arrays) or lead) and all(a.dtype.kind in "iu" for a in arrays):
+            return self._add_rows(x, lead, arrays, value)
+        return self.index_combine(x, index, value, "add")
+
+    def _add_rows(self, x: Array, lead: int, index: list[Any], value: Array) -> Array:
+        """:meth:`index_add` of integer arrays for neighbouring dimensions: rows that are one are summed up first."""
+        k, common = len(index), np.broadcast_shapes(*[i.shape for i in index])
+        value = np.broadcast_to(value, (*x.shape[:lead], *common, *x.shape[lead + k :]))
+        if not value.size:
+            return x
+        front = np.moveaxis(x, range(lead, lead + k), range(k))
+        value = np.moveaxis(value, range(lead, lead + len(common)), range(len(common)))
+        rows = np.ravel_multi_index([np.broadcast_to(i, common) for i in index], front.shape[:k], mode="wrap")
+        rows, sums = self.sum_rows(rows.reshape(-1), value.reshape(-1, *front.shape[k:]))
+        front[np.unravel_index(rows, front.shape[:k])] += sums
+        return x
+
+    def index_combine(self, x: Array, index: Any, value: Array, how: str) -> Array:
+        x = self.viewable(x)
+        ufunc = getattr(np, how)
+        if not x.flags.c_contiguous:
+            ufunc.at(x, index, value)
+            return x
+        # Flat positions, from one broadcast line of multiples a dimension: ufunc.at is fast in one dimension alone.
+        where: Any = 0
+        step = 1
+        for axis in reversed(range(x.ndim)):
+            n = x.shape[axis]
+            line = (np.arange(n) * step).reshape((n,) + (1,) * (x.ndim - 1 - axis))
+            where = where + np.broadcast_to(line, x.shape)[index]
+            step *= n
+        value = np.broadcast_to(value, where.shape).reshape(-1)
+        ufunc.at(x.reshape(-1), where.reshape(-1), value.astype(x.dtype, copy=False))
         return x
 
     def take_rows(self, table: Array, rows: Array) -> Array:
@@ -151,12 +192,16 @@ class NumpyBackend(Backend):
     def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
         if rows.size == 0:
             return rows, values
-        order = np.argsort(rows, kind="stable")
+        # Sixteen-bit keys are sorted by radix, several times faster.
+        order = np.argsort(rows.astype(np.uint16) if rows.max() < 1 << 16 else rows, kind="stable")
         ordered = rows[order]
         starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
         if starts.size == rows.size:
             return ordered, values[order]
-        return ordered[starts], np.add.reduceat(values[order], starts, axis=0)
+        kept = np.float32 if values.dtype == np.float16 else values.dtype
+        return ordered[starts], np.add.reduceat(values[order], starts, axis=0, dtype=kept).astype(
+            values.dtype, copy=False
+        )
 
     def bounds(self, x: Array) -> tuple[int, int]:
         return (int(x.min()), int(x.max())) if x.size else (0, -1)

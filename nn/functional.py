@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
+from tinygrad_edu.ops.counting import one_hot
 from tinygrad_edu.ops.cross_entropy import cross_entropy, nll_loss
 from tinygrad_edu.ops.elementwise import (
     celu,
@@ -38,7 +39,6 @@ from tinygrad_edu.ops.losses import binary_cross_entropy_with_logits, l1_loss, m
 from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.rearrange import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from tinygrad_edu.ops.searching import one_hot
 from tinygrad_edu.ops.windows import fold, unfold
 
 if TYPE_CHECKING:

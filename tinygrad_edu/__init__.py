@@ -66,8 +66,10 @@ from tinygrad_edu.creation import (
     zeros_like,
 )
 from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
+from tinygrad_edu.ops.counting import bincount, histc
 from tinygrad_edu.ops.decompositions import cholesky, qr
 from tinygrad_edu.ops.diagonal import diag, diag_embed, diagonal, trace
+from tinygrad_edu.ops.distinct import unique, unique_consecutive
 from tinygrad_edu.ops.einsum import einsum, inner, tensordot
 from tinygrad_edu.ops.elementwise import (
     abs,
@@ -194,6 +196,7 @@ from tinygrad_edu.ops.elementwise import (
     xlogy,
 )
 from tinygrad_edu.ops.extremes import amax, amin, aminmax, argmax, argmin, max, min
+from tinygrad_edu.ops.gather import gather, index_select, take, take_along_dim
 from tinygrad_edu.ops.joining import (
     block_diag,
     cat,
@@ -208,6 +211,7 @@ from tinygrad_edu.ops.joining import (
 )
 from tinygrad_edu.ops.linalg import bmm, dot, matmul, mm, mv, outer
 from tinygrad_edu.ops.linalg import outer as ger
+from tinygrad_edu.ops.masking import masked_fill, masked_scatter, masked_select
 from tinygrad_edu.ops.matrix import cholesky_solve, det, inverse, logdet, matrix_power, slogdet
 from tinygrad_edu.ops.matrix import pinv as pinverse
 from tinygrad_edu.ops.norms import dist, norm
@@ -268,8 +272,9 @@ from tinygrad_edu.ops.scan import (
     trapezoid,
 )
 from tinygrad_edu.ops.scan import trapezoid as trapz
-from tinygrad_edu.ops.scatter import gather, index_select, masked_fill
-from tinygrad_edu.ops.searching import nonzero
+from tinygrad_edu.ops.scatter import index_add, index_copy, index_fill, index_put, put, scatter, scatter_add
+from tinygrad_edu.ops.scatter_reduce import scatter_reduce
+from tinygrad_edu.ops.searching import argwhere, bucketize, isin, nonzero, searchsorted
 from tinygrad_edu.ops.shape import (
     adjoint,
     atleast_1d,
@@ -366,6 +371,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "argwhere",
     "as_tensor",
     "asin",
     "asinh",
@@ -379,6 +385,7 @@ __all__ = [
     "backends",
     "baddbmm",
     "bernoulli",
+    "bincount",
     "bitwise_and",
     "bitwise_left_shift",
     "bitwise_not",
@@ -391,6 +398,7 @@ __all__ = [
     "broadcast_shapes",
     "broadcast_tensors",
     "broadcast_to",
+    "bucketize",
     "cartesian_prod",
     "cat",
     "ceil",
@@ -480,9 +488,14 @@ __all__ = [
     "half",
     "hardshrink",
     "heaviside",
+    "histc",
     "hsplit",
     "hstack",
     "hypot",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_put",
     "index_select",
     "inference_mode",
     "initial_seed",
@@ -497,6 +510,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "isclose",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "isneginf",
@@ -531,6 +545,8 @@ __all__ = [
     "lt",
     "manual_seed",
     "masked_fill",
+    "masked_scatter",
+    "masked_select",
     "matmul",
     "matrix_power",
     "max",
@@ -576,6 +592,7 @@ __all__ = [
     "printoptions",
     "prod",
     "promote_types",
+    "put",
     "qr",
     "quantile",
     "rad2deg",
@@ -599,6 +616,10 @@ __all__ = [
     "rsqrt",
     "rsub",
     "save",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "searchsorted",
     "seed",
     "select",
     "selu",
@@ -633,6 +654,8 @@ __all__ = [
     "swapaxes",
     "swapdims",
     "t",
+    "take",
+    "take_along_dim",
     "tan",
     "tanh",
     "tensor",
@@ -655,6 +678,8 @@ __all__ = [
     "uint64",
     "unbind",
     "unflatten",
+    "unique",
+    "unique_consecutive",
     "unsqueeze",
     "vander",
     "var",

@@ -1,17 +1,16 @@
 """Writing in place: the values change now, and inside a graph the tensor moves on to a new node.
 
 Three things must stay right. A value that a node kept and that is overwritten is noticed by its stamp
-(``function.writes``). A
-tensor inside a graph gets the node of the write, so its earlier history goes on through that node. And a view and
-its base are one memory: a write to a view becomes a write to the base, and the other views follow the base when they
-are next used.
+(``writes``). A tensor inside
+a graph gets the node of the write, so its earlier history goes on through that node. And a view and its base are one
+memory: a write to a view becomes a write to the base, and the other views follow the base when they are next used.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import backends
+from tinygrad_edu import backends, function
 from tinygrad_edu._state import modes
 from tinygrad_edu.anomaly import refuse_protected, unlock
 from tinygrad_edu.errors import describe
@@ -20,15 +19,17 @@ from tinygrad_edu.hooks import rewire
 from tinygrad_edu.node import LEAF
 from tinygrad_edu.ops._types import nothing, xp
 from tinygrad_edu.ops.elementwise import where
-from tinygrad_edu.ops.indexing import SetItem, _as_array, numbers_first, raw_index
-from tinygrad_edu.tensor import Tensor, current
+from tinygrad_edu.ops.indexing import IndexAdd, SetItem, _as_array, numbers_first, raw_index
 from tinygrad_edu.views import replay
 from tinygrad_edu.writes import writes
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
 
 def rebind(x: Tensor, out: Tensor) -> Tensor:
     """Give ``x`` the values and, inside a graph, the history of ``out``."""
-    current(x)
+    x._current()
     if tuple(out._data.shape) != tuple(x._data.shape):
         raise ValueError(
             f"in-place: the result has shape {tuple(out.shape)}, which does not fit into a tensor of shape {tuple(x.shape)}"
@@ -51,25 +52,29 @@ def rebind(x: Tensor, out: Tensor) -> Tensor:
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """``x[index] = value``, differentiable in both."""
-    current(x)
     raw, basic = raw_index(index)
     if not basic:
         first, raw = numbers_first(raw)
         if first is not None:
-            setitem(x[first], raw, value)
-            return
-    raw = _as_array(x._data, raw)
-    value = current(value) if isinstance(value, Tensor) else x.new_tensor(value)
+            x, index = x[first], raw
+    write_at(x, _as_array(x._data, raw), value)
+
+
+def write_at(x: Tensor, raw: Any, value: Any) -> Tensor:
+    """``x[raw] = value`` for an index of raw arrays, slices and the like."""
+    x._current()
+    value = value._current() if isinstance(value, function.Tensor) else x.new_tensor(value)
     if value.dtype is not x.dtype:
         value = value.to(x.dtype)
-    _check_fits(x, raw, value)
+    check_fits("setitem", x, raw, value)
     tracked = modes.grad and (value._node is not None or x._node is not None)
-    refuse_protected(x._data)
     if not tracked:
-        x._data = xp(x._data).setitem(x._data, raw, current(value)._data)
+        _writable(x)
+        x._data = xp(x._data).setitem(x._data, raw, value._data)
         writes.record(x._data)
-        return
+        return x
     _refuse_leaf(x)
+    _writable(x)
     if backends.of(x._data).is_view(value._data, x._data):
         value = value.clone()
     if x._view is None:
@@ -81,20 +86,42 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         out = run(SetItem(), (x.clone(), value, raw))
         _write(x, out._data)
         _move_on(x, out)
+    return x
 
 
-def _check_fits(x: Tensor, index: Any, value: Tensor) -> None:
+def add_at(x: Tensor, raw: Any, value: Tensor) -> Tensor:
+    """Add ``value`` at ``x[raw]``, repeated positions adding up; without a graph it costs what it touches."""
+    x._current()
+    if modes.grad and (value._node is not None or x._node is not None):
+        return rebind(x, run(IndexAdd(), (x, value, raw)))
+    _writable(x)
+    x._data = xp(x._data).index_add(x._data, raw, value._current()._data)
+    writes.record(x._data)
+    return x
+
+
+def _writable(x: Tensor) -> None:
+    """Refuse an expanded view, in which several elements are one in memory, and memory that is protected."""
+    refuse_protected(x._data)
+    if not backends.of(x._data).is_writable(x._data):
+        raise RuntimeError(
+            f"in-place: this tensor of shape {tuple(x.shape)} cannot be written to, since it is an expanded view, whose elements are "
+            "one in memory, or its memory is protected; write to a clone()"
+        )
+
+
+def check_fits(name: str, x: Tensor, index: Any, value: Tensor) -> None:
     """Raise before anything is written when index or value do not fit."""
     try:
         target = xp(x._data).getitem(x._data, index).shape
     except IndexError as error:
-        raise IndexError(f"setitem: {error} (a tensor of shape {tuple(x.shape)})") from None
+        raise IndexError(f"{name}: {error} (a tensor of shape {tuple(x.shape)})") from None
     have = tuple(value.shape)
     while len(have) > len(target) and have[0] == 1:
         have = have[1:]
     lead = len(target) - len(have)
     if lead < 0 or any(n not in (1, target[lead + i]) for i, n in enumerate(have)):
-        raise ValueError(f"setitem: a value of shape {tuple(value.shape)} does not fit into {tuple(target)}")
+        raise ValueError(f"{name}: a value of shape {tuple(value.shape)} does not fit into {tuple(target)}")
 
 
 def _refuse_leaf(x: Tensor) -> None:
@@ -125,7 +152,7 @@ def _keep_old_value(out: Tensor, x: Tensor) -> None:
 
 
 def _write(x: Tensor, raw: Any) -> None:
-    refuse_protected(x._data)
+    _writable(x)
     x._data = xp(x._data).write(x._data, raw)
     writes.record(x._data)
 
@@ -186,7 +213,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     from tinygrad_edu.ops.elementwise import clone
     from tinygrad_edu.ops.shape import expand
 
-    if not isinstance(src, Tensor):
+    if not isinstance(src, function.Tensor):
         raise TypeError(f"copy_: expected a Tensor, got {describe(src)}")
     src = src.to(device=self.device, dtype=self.dtype)
     return rebind(self, clone(src) if src.shape == self.shape else expand(src, self.shape))
@@ -194,7 +221,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Overwrite every element with a number."""
-    return rebind(self, self.new_full(self.shape, value if not isinstance(value, Tensor) else value.item()))
+    return rebind(self, self.new_full(self.shape, value if not isinstance(value, function.Tensor) else value.item()))
 
 
 def zero_(self: Tensor) -> Tensor:

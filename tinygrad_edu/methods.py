@@ -8,12 +8,15 @@ from tinygrad_edu.elementwise_methods import ElementwiseMethods, in_place
 from tinygrad_edu.ops import (
     activation,
     convert,
+    counting,
     decompositions,
     diagonal,
+    distinct,
     einsum,
     extremes,
     indexing,
     linalg,
+    masking,
     matrix,
     norms,
     parts,
@@ -21,12 +24,14 @@ from tinygrad_edu.ops import (
     rearrange,
     reduce,
     scan,
-    scatter,
     searching,
     shape,
     sorting,
     windows,
 )
+from tinygrad_edu.ops import gather as ga
+from tinygrad_edu.ops import scatter as sc
+from tinygrad_edu.ops import scatter_reduce as sr
 
 
 def _lazy(name: str) -> Any:
@@ -113,8 +118,15 @@ class Methods(ElementwiseMethods):
     mH = mT
 
     # Indexing
-    gather, index_select, masked_fill = scatter.gather, scatter.index_select, scatter.masked_fill
-    nonzero = searching.nonzero
+    gather, index_select, take, take_along_dim = ga.gather, ga.index_select, ga.take, ga.take_along_dim
+    scatter, scatter_add, scatter_reduce = sc.scatter, sc.scatter_add, sr.scatter_reduce
+    index_add, index_copy, index_fill = sc.index_add, sc.index_copy, sc.index_fill
+    index_put, put = sc.index_put, sc.put
+    masked_fill, masked_select = masking.masked_fill, masking.masked_select
+    masked_scatter = masking.masked_scatter
+    nonzero, argwhere = searching.nonzero, searching.argwhere
+    unique, unique_consecutive = distinct.unique, distinct.unique_consecutive
+    bincount, histc = counting.bincount, counting.histc
 
     # Types and devices
     type, type_as, cpu, cuda = convert.to_type, convert.type_as, convert.cpu, convert.cuda
@@ -122,7 +134,10 @@ class Methods(ElementwiseMethods):
     int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
 
     # In place
-    masked_fill_ = in_place(scatter.masked_fill)
+    scatter_, scatter_add_, scatter_reduce_ = sc.scatter_, sc.scatter_add_, sr.scatter_reduce_
+    index_add_, index_copy_, index_fill_ = sc.index_add_, sc.index_copy_, sc.index_fill_
+    index_put_, put_ = sc.index_put_, sc.put_
+    masked_fill_, masked_scatter_ = masking.masked_fill_, masking.masked_scatter_
     addmm_, addmv_, addr_ = in_place(products.addmm), in_place(products.addmv), in_place(products.addr)
     addbmm_, baddbmm_ = in_place(products.addbmm), in_place(products.baddbmm)
     cumsum_, cumprod_ = in_place(scan.cumsum), in_place(scan.cumprod)

@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.ops._types import xp
-from tinygrad_edu.ops.indexing import put
+from tinygrad_edu.ops.indexing import placed
 from tinygrad_edu.sparse import SparseGrad
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Embedding(Op):
             keep = xp(rows).astype(rows != self.padding, self.dtype)
             g = g * xp(rows).expand_dims(keep, axis=-1)
         if isinstance(g, function.Tensor):
-            return put(g, rows, self.shape)
+            return placed(g, rows, self.shape)
         return SparseGrad(self.shape, self.dtype, [(rows, g)])
 
 

@@ -10,7 +10,7 @@ from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import Dims, ValuesAndIndices, spread
 from tinygrad_edu.ops._types import axes_of, axis_of, count, xp
 from tinygrad_edu.ops.elementwise import as_type_of, clone, maximum, minimum
-from tinygrad_edu.ops.scatter import gather
+from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.shape import squeeze
 
 if TYPE_CHECKING:

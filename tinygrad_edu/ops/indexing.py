@@ -30,7 +30,7 @@ class GetItem(Op):
 
     def backward(self, g: Any) -> Any:
         if isinstance(g, function.Tensor):
-            return put(g, self.index, self.shape)
+            return placed(g, self.index, self.shape)
         return SparseGrad(self.shape, self.dtype, [(self.index, g)])
 
 
@@ -39,6 +39,7 @@ class Slice(GetItem):
 
     __slots__ = ()
     kind = VIEW
+    name = "getitem"
 
     def forward(self, x: Any, index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
@@ -46,7 +47,7 @@ class Slice(GetItem):
         return super().forward(x, parts if builtins.any(p is ... for p in parts) else (*parts, ...))
 
 
-class Put(Op):
+class Placed(Op):
     """Zeros with values added at an index: the adjoint of x[index]."""
 
     __slots__ = ("index",)
@@ -60,9 +61,9 @@ class Put(Op):
         return getitem(g, self.index)
 
 
-def put(values: Tensor, index: Any, shape: tuple[int, ...]) -> Tensor:
+def placed(values: Tensor, index: Any, shape: tuple[int, ...]) -> Tensor:
     """Zeros of ``shape`` with ``values`` added at ``index``."""
-    return run(Put(), (values, index, shape))
+    return run(Placed(), (values, index, shape))
 
 
 def raw_index(index: Any) -> tuple[Any, bool]:
@@ -74,14 +75,14 @@ def raw_index(index: Any) -> tuple[Any, bool]:
         raw = index._data
         kind = str(raw.dtype)
         if "float" in kind:
-            raise IndexError(f"tensors used as indices must be integers or booleans, got {index.dtype}")
+            raise IndexError(f"getitem: tensors used as indices must be integers or booleans, got {index.dtype}")
         if not raw.shape and "int" in kind:
             return int(raw), True
-        return raw, False
+        return _no_bytes(raw), False
     if isinstance(index, slice):
         ends = [int(e) if isinstance(e, function.Tensor) else e for e in (index.start, index.stop, index.step)]
         if ends[2] is not None and ends[2] <= 0:
-            raise ValueError(f"slices with step {ends[2]} are not supported; use flip")
+            raise ValueError(f"getitem: slices with step {ends[2]} are not supported; use flip")
         return slice(*ends), True
     if isinstance(index, bool):
         return index, False
@@ -97,10 +98,17 @@ def raw_index(index: Any) -> tuple[Any, bool]:
     if hasattr(index, "__index__") and not hasattr(index, "shape"):
         return index.__index__(), True
     if hasattr(index, "dtype"):
-        return index, False
+        return _no_bytes(index), False
     raise IndexError(
-        f"an index is made of integers, slices, None, ... and integer or boolean tensors, got {index!r:.60}"
+        f"getitem: an index is made of integers, slices, None, ... and integer or boolean tensors, got {index!r:.60}"
     )
+
+
+def _no_bytes(raw: Any) -> Any:
+    """Refuse bytes as an index, which PyTorch takes for a mask and NumPy for numbers."""
+    if str(raw.dtype).endswith("uint8"):
+        raise IndexError("getitem: an index of uint8 could be a mask or numbers; convert it to bool or to int64")
+    return raw
 
 
 def numbers_first(index: Any) -> tuple[Any, Any]:
@@ -139,12 +147,25 @@ def _as_array(x: Any, index: Any) -> Any:
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """``input[index]`` for every NumPy form of index.
+    """``input[index]`` for every form of index: numbers, slices, None, ``...``, masks, and integer tensors or lists.
+
+    Numbers, slices, None and ``...`` alone give a view, all else a copy. Numbers are taken first, as in PyTorch, so that
+    they never move the dimensions of the integer tensors beside them.
 
     Raises
     ------
     IndexError
         When an index is out of range or is not made of integers.
+    ValueError
+        When a slice has a step that is not positive.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.arange(6).reshape(2, 3)
+    >>> x[1, ::2], x[:, [2, 0]], x[x > 3]
+    (tensor([3, 5]), tensor([[2, 0],
+            [5, 3]]), tensor([4, 5]))
     """
     raw, basic = raw_index(index)
     if basic:
@@ -154,6 +175,21 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         input = run(Slice(), (input, first))
     data = getattr(input, "_data", input)
     return run(GetItem(), (input, _as_array(data, raw)))
+
+
+class IndexAdd(Op):
+    """A copy of x with values added at an index, repeated positions adding up."""
+
+    __slots__ = ("index", "shape")
+
+    def forward(self, x: Any, value: Any, index: Any) -> Any:
+        self.index, self.shape = index, value.shape
+        parts = index if isinstance(index, tuple) else (index,)
+        self.saved = tuple(p for p in parts if hasattr(p, "dtype")) or None  # to notice when an index is written to
+        return xp(x).index_add(xp(x).copy(x), index, value)
+
+    def backward(self, g: Any) -> Any:
+        return g, fit(getitem(g, self.index), self.shape) if self.needs(1) else None
 
 
 class SetItem(Op):

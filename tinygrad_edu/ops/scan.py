@@ -10,10 +10,10 @@ from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import ValuesAndIndices, in_single, kind_of
 from tinygrad_edu.ops._types import axis_of, nothing, to_float, xp
 from tinygrad_edu.ops.elementwise import clone, exp, where
+from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.ops.parts import narrow
 from tinygrad_edu.ops.rearrange import flip
-from tinygrad_edu.ops.scatter import gather
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

@@ -13,11 +13,11 @@ from tinygrad_edu.ops._reduction import ValuesAndIndices, kind_of, require_float
 from tinygrad_edu.ops._types import axis_of, nothing, xp
 from tinygrad_edu.ops.elementwise import ceil, clone, floor, isnan, where
 from tinygrad_edu.ops.extremes import argmax, shared
+from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.parts import narrow
 from tinygrad_edu.ops.reduce import any as any_
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.scan import cummax
-from tinygrad_edu.ops.scatter import gather
 from tinygrad_edu.ops.shape import expand, movedim, reshape, squeeze, unsqueeze
 
 if TYPE_CHECKING:

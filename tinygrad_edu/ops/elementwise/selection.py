@@ -50,7 +50,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
             raise TypeError("where: give both input and other, or neither")
         from tinygrad_edu.ops.searching import nonzero
 
-        return nonzero(condition).unbind(1)
+        return nonzero(condition, as_tuple=True)
     raw = getattr(condition, "_data", condition)
     if str(getattr(raw, "dtype", "")).rsplit(".", 1)[-1] != "bool":
         raise TypeError(f"where: the condition must be a boolean tensor, got {describe(condition)}")

@@ -15,6 +15,11 @@ from tinygrad_edu.testing.spec import OpSpec
 SHARE = 5
 
 
+def examples() -> int:
+    """How many cases a group of checks draws under the active Hypothesis profile."""
+    return max(settings().max_examples // SHARE, 1)
+
+
 def run_check(spec: OpSpec, *names: str, max_examples: int | None = None, search: bool = True) -> None:
     """Run checks of an operation's battery on the same drawn cases; raises when one fails.
 
@@ -32,7 +37,7 @@ def run_check(spec: OpSpec, *names: str, max_examples: int | None = None, search
     if names == ("errors",):
         check_errors(spec)
         return
-    count = max(settings().max_examples // SHARE, 1) if max_examples is None else max_examples
+    count = examples() if max_examples is None else max_examples
     options: dict[str, Any] = {
         "deadline": None,
         "suppress_health_check": list(HealthCheck),
@@ -54,7 +59,7 @@ def run_check(spec: OpSpec, *names: str, max_examples: int | None = None, search
     test()
 
 
-def battery(*specs: OpSpec, examples: int | None = None) -> Callable[..., None]:
+def battery(*specs: OpSpec, max_examples: int | None = None) -> Callable[..., None]:
     """A pytest test of operations: one test for each operation and group of checks.
 
     Assign it to a name that begins with ``test``::
@@ -71,6 +76,6 @@ def battery(*specs: OpSpec, examples: int | None = None) -> Callable[..., None]:
 
     @pytest.mark.parametrize(("spec", "checks"), cases)
     def test(spec: OpSpec, checks: Sequence[str]) -> None:
-        run_check(spec, *checks, max_examples=examples)
+        run_check(spec, *checks, max_examples=max_examples)
 
     return test

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.backends import _special
+from tinygrad_edu.backends import _gamma, _special
 
 Array = Any
 
@@ -330,6 +330,16 @@ class Backend:
     def erfinv(self, x: Array) -> Array:
         """The inverse of the error function."""
         return _special.erfinv(self.namespace, x)
+
+    def lgamma(self, x: Array) -> Array:
+        """ln |Γ(x)|, in double precision on the way."""
+        ns = self.namespace
+        return ns.astype(_gamma.log_gamma(ns, ns.astype(x, ns.float64)), x.dtype)
+
+    def polygamma(self, n: int, x: Array) -> Array:
+        """The (n + 1)-th derivative of ln Γ(x), in double precision on the way."""
+        ns = self.namespace
+        return ns.astype(_gamma.poly_gamma(ns, n, ns.astype(x, ns.float64)), x.dtype)
 
     # Running reductions along one axis, by doubling the reach -----------------------------------------------------------
 

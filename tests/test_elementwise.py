@@ -402,6 +402,34 @@ def test_half_precision_rounds_once(name: str) -> None:
     np.testing.assert_allclose(got, exact, rtol=2.0**-10, atol=1e-6 if name == "gelu" else 2.0**-24)
 
 
+@pytest.mark.parametrize("n", range(5))
+def test_gamma_functions_to_twelve_digits(n: int) -> None:
+    special = pytest.importorskip("scipy.special")
+    x = np.concatenate([np.linspace(-6.45, 30, 730), np.logspace(-8, 8, 99)])
+    x = x[np.abs(x - np.round(x)) > 1e-3] if n else x
+    # SciPy's polygamma is for positive numbers only.
+    x = x if n < 2 else x[x > 0]
+    want = special.gammaln(x) if n == 0 else special.digamma(x) if n == 1 else special.polygamma(n - 1, x)
+    got = (
+        tg.lgamma(tg.tensor(x)) if n == 0 else tg.digamma(tg.tensor(x)) if n == 1 else tg.polygamma(n - 1, tg.tensor(x))
+    )
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-12, atol=1e-12)
+
+
+def test_polygamma_mirrors_negative_numbers() -> None:
+    # ψ⁽ⁿ⁾(x) = ψ⁽ⁿ⁾(x + 1) - (-1)ⁿ n! / xⁿ⁺¹, from the recurrence of Γ.
+    x = np.linspace(-5.3, -0.3, 6)
+    for n in range(5):
+        here, next_one = (tg.polygamma(n, tg.tensor(v)).numpy() for v in (x, x + 1))
+        np.testing.assert_allclose(here, next_one - (-1) ** n * math.factorial(n) / x ** (n + 1), rtol=1e-11)
+
+
+def test_gamma_functions_at_the_ends() -> None:
+    assert tg.lgamma(tg.tensor([0.0, -1.0, inf, 1.0, 2.0])).tolist() == pytest.approx([inf, inf, inf, 0, 0], abs=1e-6)
+    assert tg.digamma(tg.tensor([0.0, -0.0, inf])).tolist() == [-inf, inf, inf]
+    assert tg.digamma(tg.tensor(-1.0)).isnan().item()
+
+
 def test_lerp_is_exact_at_both_ends() -> None:
     x, y = tg.tensor([0.1, 1e8]), tg.tensor([0.7, 1.0])
     for one, zero in ((1, 0), (tg.tensor(1.0), tg.tensor(0.0))):

@@ -80,8 +80,10 @@ class ElementwiseMethods:
     arcsinh_, arccosh_, arctanh_ = (in_place(f) for f in (ew.arcsinh, ew.arccosh, ew.arctanh))
 
     # Special functions
-    erf, erfc, erfinv = ew.erf, ew.erfc, ew.erfinv
+    erf, erfc, erfinv, lgamma, digamma = ew.erf, ew.erfc, ew.erfinv, ew.lgamma, ew.digamma
+    polygamma = ew.polygamma_method
     erf_, erfc_, erfinv_ = (in_place(f) for f in (ew.erf, ew.erfc, ew.erfinv))
+    lgamma_, digamma_, polygamma_ = (in_place(f) for f in (ew.lgamma, ew.digamma, ew.polygamma_method))
 
     # Signs, rounding and limits
     abs, absolute, sign, sgn, copysign = ew.abs, ew.absolute, ew.sign, ew.sgn, ew.copysign

@@ -103,7 +103,7 @@ from tinygrad_edu.ops.elementwise.smooth import (
     softsign,
     tanhshrink,
 )
-from tinygrad_edu.ops.elementwise.special import erf, erfc, erfinv
+from tinygrad_edu.ops.elementwise.special import digamma, erf, erfc, erfinv, lgamma, polygamma, polygamma_method
 from tinygrad_edu.ops.elementwise.trigonometric import acos, asin, atan, atan2, cos, deg2rad, rad2deg, sin, sinc, tan
 
 # Further names that PyTorch and NumPy have for the same functions.

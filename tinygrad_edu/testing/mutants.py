@@ -303,7 +303,11 @@ def rewritten(cls: type, most: int) -> dict[str, Backward]:
                 sites.append((f"`{ast.unparse(node)}` as `{ast.unparse(new)}`", changed))
     step = max(len(sites) / most, 1.0)
     chosen = [sites[int(k * step)] for k in range(min(most, len(sites)))]
-    return {name: _compiled(t, original) for name, t in chosen}
+    made: dict[str, Backward] = {}
+    for name, changed in chosen:
+        again = sum(n.partition(" (")[0] == name for n in made)  # the same mistake may be made in several places
+        made[f"{name} ({again + 1})" if again else name] = _compiled(changed, original)
+    return made
 
 
 def _copied(tree: ast.FunctionDef, kept: ast.AST) -> ast.FunctionDef:

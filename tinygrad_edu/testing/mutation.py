@@ -26,6 +26,7 @@ from tinygrad_edu.testing.gradients import float_outputs, float_places, host, si
 from tinygrad_edu.testing.hygiene import run_backward
 from tinygrad_edu.testing.spec import OpSpec, flattened, several
 
+_PATIENCE = 6  # a mutant that survives meets so many times as many cases
 _SAME = 1e-9  # what changes a derivative by less is no mutant but rounding
 
 
@@ -93,7 +94,7 @@ def mutation_score(spec: OpSpec, *, examples: int = 10, formulas: int = 24) -> S
     spec : OpSpec
         The operation.
     examples : int
-        How many cases are drawn.
+        How many cases are drawn; for mutants that survive these, some more.
     formulas : int
         The most mistakes to make in the source of one backward.
 
@@ -104,26 +105,43 @@ def mutation_score(spec: OpSpec, *, examples: int = 10, formulas: int = 24) -> S
     result = Score(spec.name)
     if not spec.differentiable:
         return result
-    cases = [_Case(c, False, k) for k, c in enumerate(_drawn(spec.inputs, examples))]
-    if spec.kinks is not None:
-        cases += [_Case(c, True, k) for k, c in enumerate(_drawn(spec.kinks, examples))]
+    checks = [c for group, names in checks_of(spec).items() if group not in ("value", "errors") for c in names]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for case in cases:
-            case.healthy = _derivatives(spec, case)
-        checks = [c for group, names in checks_of(spec).items() if group not in ("value", "errors") for c in names]
-        for cls in _node_classes(spec, cases):
-            for name, plant in _plants(cls, formulas):
-                with plant:
-                    noticed = _noticed(spec, cases, checks)
-                label = f"{cls.__name__}: {name}"
-                if noticed.check is not None:
-                    result.killed[label] = noticed.check
-                elif noticed.elsewhere or (noticed.on_kinks and spec.convention is not None):
-                    result.survived.append(label)
-                else:
-                    (result.conventions if noticed.on_kinks else result.equivalent).append(label)
+        _run_round(spec, _cases(spec, examples), checks, formulas, result)
+        if result.survived:
+            again, result.survived = set(result.survived), []
+            _run_round(spec, _cases(spec, _PATIENCE * examples), checks, formulas, result, again)
     return result
+
+
+def _cases(spec: OpSpec, count: int) -> list[_Case]:
+    """Drawn cases, beside kinks and on them, with what the healthy operation makes of them."""
+    cases = [_Case(c, False, k) for k, c in enumerate(_drawn(spec.inputs, count))]
+    if spec.kinks is not None:
+        cases += [_Case(c, True, k) for k, c in enumerate(_drawn(spec.kinks, count))]
+    for case in cases:
+        case.healthy = _derivatives(spec, case)
+    return cases
+
+
+def _run_round(
+    spec: OpSpec, cases: list[_Case], checks: list[str], formulas: int, result: Score, only: set[str] | None = None
+) -> None:
+    """Plant every mutant, or some, and note what became of it."""
+    for cls in _node_classes(spec, cases):
+        for name, plant in _plants(cls, formulas):
+            label = f"{cls.__name__}: {name}"
+            if only is not None and label not in only:
+                continue
+            with plant:
+                noticed = _noticed(spec, cases, checks)
+            if noticed.check is not None:
+                result.killed[label] = noticed.check
+            elif noticed.elsewhere or (noticed.on_kinks and spec.convention is not None):
+                result.survived.append(label)
+            else:
+                (result.conventions if noticed.on_kinks else result.equivalent).append(label)
 
 
 def survey(specs: Sequence[OpSpec], *, examples: int = 10, formulas: int = 24) -> list[Score]:
@@ -261,8 +279,12 @@ def _second(call: Callable[..., Any], flat: list[Any], case: _Case) -> list[Any]
     graph = tg.autograd.grad(outs, wanted, weights, create_graph=True, materialize_grads=True)
     rows = [host(g).copy() for g in graph]
     total = sum(((g * tg.tensor(signed(rng, g.shape))).sum() for g in graph), tg.zeros((), dtype=tg.float64))
-    if total.requires_grad and not case.kink:
-        rows += [host(g).copy() for g in tg.autograd.grad(total, [*wanted, *weights], materialize_grads=True)]
+    if not case.kink:
+        leaves = [*wanted, *weights]
+        second = (
+            tg.autograd.grad(total, leaves, materialize_grads=True) if total.requires_grad else [None] * len(leaves)
+        )
+        rows += [None if g is None else host(g).copy() for g in second]
     return rows
 
 
@@ -274,8 +296,9 @@ def _differ(a: Any, b: Any) -> bool:
             return True
         size = max(float(np.max(np.abs(a), initial=0.0)), 1e-3)
         return not bool(np.all((np.abs(a - b) <= _SAME * size) | (np.isnan(a) & np.isnan(b)) | (a == b)))
-    if a is None or b is None:  # no gradient is the same as zeros
-        return bool(np.any(a if b is None else b)) if a is not b else False
+    if a is None or b is None:  # no gradient is the same as zeros of any type
+        other = a if b is None else b
+        return isinstance(other, np.ndarray) and bool(np.any(other))
     return bool(a != b)
 
 

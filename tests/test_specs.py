@@ -36,10 +36,20 @@ PENDING = set(
     Tensor.expand_as
     Tensor.float
     Tensor.half
+    Tensor.index_add_
+    Tensor.index_copy_
+    Tensor.index_fill_
+    Tensor.index_put_
     Tensor.int
     Tensor.long
+    Tensor.masked_fill_
+    Tensor.masked_scatter_
+    Tensor.put_
     Tensor.repeat
     Tensor.reshape_as
+    Tensor.scatter_
+    Tensor.scatter_add_
+    Tensor.scatter_reduce_
     Tensor.type
     Tensor.type_as
     Tensor.unfold
@@ -59,14 +69,17 @@ PENDING = set(
     argmax
     argmin
     argsort
+    argwhere
     atleast_1d
     atleast_2d
     atleast_3d
     baddbmm
+    bincount
     block_diag
     bmm
     broadcast_tensors
     broadcast_to
+    bucketize
     cartesian_prod
     cat
     chain_matmul
@@ -100,18 +113,26 @@ PENDING = set(
     fliplr
     flipud
     gather
+    histc
     hsplit
     hstack
+    index_add
+    index_copy
+    index_fill
+    index_put
     index_select
     inner
     inverse
     isclose
+    isin
     kron
     kthvalue
     logcumsumexp
     logdet
     logsumexp
     masked_fill
+    masked_scatter
+    masked_select
     matmul
     matrix_power
     max
@@ -137,6 +158,7 @@ PENDING = set(
     pixel_shuffle
     pixel_unshuffle
     prod
+    put
     qr
     quantile
     ravel
@@ -144,6 +166,10 @@ PENDING = set(
     reshape
     roll
     rot90
+    scatter
+    scatter_add
+    scatter_reduce
+    searchsorted
     select
     slogdet
     sort
@@ -155,6 +181,8 @@ PENDING = set(
     std_mean
     sum
     t
+    take
+    take_along_dim
     tensor_split
     tensordot
     tile
@@ -166,6 +194,8 @@ PENDING = set(
     triu
     unbind
     unflatten
+    unique
+    unique_consecutive
     unsqueeze
     vander
     var

@@ -335,6 +335,9 @@ from tinygrad_edu.random import (
 from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
+# isort: split
+from tinygrad_edu import nn, optim, utils
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -579,6 +582,7 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "nn",
     "no_grad",
     "nonzero",
     "norm",
@@ -586,6 +590,7 @@ __all__ = [
     "not_equal",
     "ones",
     "ones_like",
+    "optim",
     "outer",
     "permute",
     "pinverse",
@@ -687,6 +692,7 @@ __all__ = [
     "unique",
     "unique_consecutive",
     "unsqueeze",
+    "utils",
     "vander",
     "var",
     "var_mean",

@@ -7,7 +7,7 @@ recursion or sorting, in time linear in the graph (times the logarithm of its wi
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -16,7 +16,7 @@ from tinygrad_edu._state import modes, swap
 from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_anomaly, unlock
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.derivative import graph_backward
-from tinygrad_edu.errors import overwritten
+from tinygrad_edu.errors import describe, overwritten
 from tinygrad_edu.function import Function
 from tinygrad_edu.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_edu.hooks import run_hooks
@@ -141,7 +141,11 @@ def grad(
 def _sequence(tensors: Any) -> list[Any]:
     if tensors is None:
         return []
-    return [tensors] if isinstance(tensors, Tensor) or backends.is_array(tensors) else list(tensors)
+    if isinstance(tensors, Tensor) or backends.is_array(tensors):
+        return [tensors]
+    if not isinstance(tensors, Iterable) or isinstance(tensors, str):
+        raise TypeError(f"backward: expected a Tensor or a sequence of tensors, got {describe(tensors)}")
+    return list(tensors)
 
 
 def _retain(retain_graph: bool | None, create_graph: bool) -> bool:

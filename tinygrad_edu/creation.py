@@ -9,7 +9,7 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.device import resolve
 from tinygrad_edu.dtypes import DType, from_raw, int64, to_dtype
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._types import sizes_of
+from tinygrad_edu.ops._types import new_shape
 from tinygrad_edu.tensor import Tensor
 
 
@@ -124,9 +124,7 @@ def from_numpy(array: Any) -> Tensor:
 
 def _filled(name: str, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool, *value: Any) -> Tensor:
     target = resolve(device)
-    shape = sizes_of(size)
-    if min(shape, default=0) < 0:
-        raise ValueError(f"{name}: sizes must not be negative, got {shape}")
+    shape = new_shape(size)
     xp = target.backend
     raw = getattr(xp, name)(shape, *value, dtype=xp.dtype((modes.dtype if dtype is None else to_dtype(dtype)).name))
     return _finish(raw, requires_grad)
@@ -151,6 +149,8 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     """A tensor of one number throughout; its type follows the number unless ``dtype`` is given."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
+    if not isinstance(fill_value, (int, float)) and not backends.is_array(fill_value):
+        raise TypeError(f"full: the fill value must be a number, got {describe(fill_value)}")
     if dtype is None:
         dtype = bool if isinstance(fill_value, bool) else int64 if isinstance(fill_value, int) else modes.dtype
     return _filled("full", (size,), dtype, device, requires_grad, fill_value)
@@ -194,6 +194,8 @@ def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included."""
+    if steps < 0:
+        raise ValueError(f"linspace: the number of steps must not be negative, got {steps}")
     xp = resolve(device).backend
     raw = xp.linspace(
         float(start), float(end), steps, dtype=xp.dtype((modes.dtype if dtype is None else to_dtype(dtype)).name)
@@ -203,6 +205,7 @@ def linspace(
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix (n, m)."""
+    rows, columns = new_shape((n, n if m is None else m))
     xp = resolve(device).backend
-    raw = xp.eye(n, n if m is None else m, dtype=xp.dtype((modes.dtype if dtype is None else to_dtype(dtype)).name))
+    raw = xp.eye(rows, columns, dtype=xp.dtype((modes.dtype if dtype is None else to_dtype(dtype)).name))
     return _finish(raw, requires_grad)

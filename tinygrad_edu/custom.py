@@ -31,6 +31,16 @@ class UserFacts:
         self.materialize = True
 
 
+def instance(cls: type[Function]) -> Function:
+    """A function without settings; one that asks for some says how it is called."""
+    try:
+        return cls()
+    except TypeError as error:
+        raise TypeError(
+            f"{cls.__name__}.apply: {error}; a function with settings is called as {cls.__name__}(...)(x)"
+        ) from error
+
+
 def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     """Run a user's function and record it; the result of the instance form is raw when no argument is a tensor."""
     from tinygrad_edu.tensor import Tensor, current

@@ -18,6 +18,17 @@ def in_place(operation: Any) -> Any:
     return method
 
 
+def _among_others(operation: Any) -> Any:
+    """A comparison that leaves None and text to Python, to which they are not equal: ``x == None`` is False."""
+
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else operation(self, other)
+
+    method.__name__ = f"__{operation.__name__}__"
+    method.__doc__ = operation.__doc__
+    return method
+
+
 class ElementwiseMethods:
     """Methods and operators that work element by element."""
 
@@ -32,7 +43,7 @@ class ElementwiseMethods:
     __floordiv__, __mod__ = ew.floor_divide, ew.remainder
     __rfloordiv__, __rmod__ = ew.rfloor_divide, ew.rremainder
     __neg__, __pos__, __abs__, __invert__ = ew.neg, ew.positive, ew.abs, ew.bitwise_not
-    __eq__, __ne__ = ew.eq, ew.ne  # type: ignore[assignment]
+    __eq__, __ne__ = _among_others(ew.eq), _among_others(ew.ne)
     __lt__, __le__, __gt__, __ge__ = ew.lt, ew.le, ew.gt, ew.ge
     __and__ = __rand__ = ew.bitwise_and
     __or__ = __ror__ = ew.bitwise_or

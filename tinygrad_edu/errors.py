@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from tinygrad_edu import backends
@@ -21,15 +22,38 @@ def describe(value: Any) -> str:
     return type(raw).__name__
 
 
+def running() -> str:
+    """``"name: "`` of the public function whose arguments are being checked; empty when the user's own code checks."""
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if not module.startswith("tinygrad_edu"):
+            return ""
+        if not (name.startswith(("_", "<")) or name == "forward" or module.endswith(("._types", ".function"))):
+            return f"{name}: "
+        frame = frame.f_back
+    return ""
+
+
+def check_tensors(name: str, **arguments: Any) -> None:
+    """Raise when an argument is no tensor (or raw array, which formulas compute with)."""
+    for what, value in arguments.items():
+        if not hasattr(value, "_data") and not backends.is_array(value):
+            raise TypeError(f"{name}: expected a Tensor as {what}, got {describe(value)}; make one with tg.tensor(...)")
+
+
 def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
     """The same kind of error, saying which operation was called with what."""
-    text = str(error)
+    text = str(error).strip()
     if text.startswith(f"{name}:"):
         return error
     devices = {backends.of(r).device_of(r) for r in raws if backends.is_array(r)}
     if len(devices) > 1:
         where = " and ".join(sorted(devices))
         return RuntimeError(f"{name}: the arguments are on different devices ({where}); move one with .to(device)")
+    if "broadcast" in text:
+        shapes = " and ".join(str(tuple(r.shape)) for r in raws if backends.is_array(r))
+        text = f"shapes {shapes} do not broadcast: counted from the last dimension, sizes must be equal or 1"
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError, OverflowError) else ValueError
     return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")
 

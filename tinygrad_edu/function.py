@@ -81,15 +81,9 @@ class Function(Node):
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run the function on tensors (other arguments pass through) and record it in the graph."""
-        from tinygrad_edu.custom import run_user
+        from tinygrad_edu.custom import instance, run_user
 
-        try:
-            node = cls()
-        except TypeError as error:
-            raise TypeError(
-                f"{cls.__name__}.apply: {error}; a function with settings is called as {cls.__name__}(...)(x)"
-            ) from error
-        return run_user(node, args)
+        return run_user(instance(cls), args)
 
     def __call__(self, *args: Any) -> Any:
         """Run this instance's settings on tensors, as a new node: an instance can be called many times."""

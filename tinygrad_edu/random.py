@@ -12,7 +12,7 @@ from tinygrad_edu.creation import _finish, tensor
 from tinygrad_edu.device import resolve
 from tinygrad_edu.dtypes import float32, to_dtype
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._types import sizes_of
+from tinygrad_edu.ops._types import new_shape
 from tinygrad_edu.tensor import Tensor
 
 
@@ -128,7 +128,7 @@ def raw_uniform(like: Tensor, shape: tuple[int, ...]) -> Any:
 def _draw(
     kind: str, size: tuple[Any, ...], dtype: Any, device: Any, generator: Generator | None, requires_grad: bool
 ) -> Tensor:
-    shape = sizes_of(size)
+    shape = new_shape(size)
     generator, xp = _source(device, generator)
     wanted = modes.dtype if dtype is None else to_dtype(dtype)
     if not wanted.is_floating_point:
@@ -184,7 +184,7 @@ def randint(
     if not isinstance(high, int) or low >= high:
         raise ValueError(f"randint: the range {low} to {high} is empty")
     generator, xp = _source(device, generator)
-    out = Tensor._wrap(xp.asarray(xp.random_integers(generator._raw, low, high, sizes_of((size,)))))
+    out = Tensor._wrap(xp.asarray(xp.random_integers(generator._raw, low, high, new_shape((size,)))))
     return out if dtype is None else out.to(dtype)
 
 

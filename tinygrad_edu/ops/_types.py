@@ -11,6 +11,7 @@ from tinygrad_edu import function
 from tinygrad_edu._state import modes
 from tinygrad_edu.backends import of as xp
 from tinygrad_edu.dtypes import DType, from_raw, promote_types
+from tinygrad_edu.errors import running
 
 __all__ = ["axes_of", "axis_of", "fit", "nothing", "same_type", "shape_of", "to_float", "xp"]
 
@@ -48,8 +49,10 @@ def _with_number(x: Any, y: Any) -> tuple[Any, Any]:
     if hasattr(y, "dtype") and hasattr(y, "shape"):
         return same_type(x, x.new_tensor(y, dtype=from_raw(y.dtype)))
     if isinstance(y, complex):
-        raise TypeError("complex numbers are not supported")
-    raise TypeError(f"expected a Tensor, a number or an array as operand, got {type(y).__name__} ({y!r:.40})")
+        raise TypeError(f"{running()}complex numbers are not supported")
+    raise TypeError(
+        f"{running()}expected a Tensor, a number or an array as operand, got {type(y).__name__} ({y!r:.40})"
+    )
 
 
 def result_type(*tensors: Any) -> DType:
@@ -72,7 +75,7 @@ def to_float(x: Any) -> Any:
     if isinstance(x, function.Tensor):
         return x if from_raw(x._data.dtype).category >= 2 else x.to(modes.dtype)
     if type(x) in (int, float, bool):  # by type: a raw value without dimensions may be a NumPy scalar, a kind of float
-        raise TypeError(f"expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
+        raise TypeError(f"{running()}expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
     return x
 
 
@@ -86,10 +89,10 @@ def axis_of(dim: Any, ndim: int) -> int:
     try:
         i = operator.index(dim)
     except TypeError:
-        raise TypeError(f"dim must be an integer, got {dim!r}") from None
+        raise TypeError(f"{running()}dim must be an integer, got {dim!r}") from None
     n = max(ndim, 1)
     if not -n <= i < n:
-        raise IndexError(f"dim {i} is out of range for {ndim} dimensions (expected {-n} to {n - 1})")
+        raise IndexError(f"{running()}dim {i} is out of range for {ndim} dimensions (expected {-n} to {n - 1})")
     return i % n
 
 
@@ -99,7 +102,7 @@ def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     found = [axis_of(d, ndim) for d in dim] if isinstance(dim, (tuple, list)) else [axis_of(dim, ndim)]
     if len(set(found)) != len(found):
-        raise ValueError(f"dim {dim!r} names a dimension twice")
+        raise ValueError(f"{running()}dim {dim!r} names a dimension twice")
     return tuple(sorted(found)) if ndim else ()
 
 
@@ -110,7 +113,15 @@ def sizes_of(args: Sequence[Any]) -> tuple[int, ...]:
     try:
         return tuple(operator.index(a) for a in args)
     except TypeError:
-        raise TypeError(f"a shape is made of integers, got {tuple(args)!r}") from None
+        raise TypeError(f"{running()}a shape is made of integers, got {tuple(args)!r}") from None
+
+
+def new_shape(args: Sequence[Any]) -> tuple[int, ...]:
+    """The shape of a tensor to be made."""
+    shape = sizes_of(args)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{running()}sizes must not be negative, got {shape}")
+    return shape
 
 
 def count(shape: Sequence[int]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.errors import describe
+from tinygrad_edu.errors import check_tensors, describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.ops._types import axis_of, result_type, xp
 from tinygrad_edu.ops.parts import narrow, unbind
@@ -76,6 +76,7 @@ def _tensors(name: str, tensors: Any) -> list[Any]:
     parts = list(tensors)
     if not parts:
         raise ValueError(f"{name}: expected at least one tensor")
+    check_tensors(name, **{f"tensor {i}": part for i, part in enumerate(parts)})
     return parts
 
 

@@ -166,6 +166,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     ValueError
         When the sizes do not fit.
     """
+    if not (isinstance(input, function.Tensor) and isinstance(weight, function.Tensor)):
+        raise TypeError(
+            f"linear: expected tensors, got {describe(input)} and a weight {describe(weight)}; make one with tg.tensor(...)"
+        )
     if len(weight.shape) != 2:
         return _vector_linear(input, weight, bias)
     if not input.shape or input.shape[-1] != weight.shape[1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops.reduce import mean
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -19,6 +20,7 @@ def check_reduction(name: str, reduction: str) -> None:
 
 
 def _check_shapes(name: str, input: Tensor, target: Tensor) -> None:
+    check_tensors(name, input=input, target=target)
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(
             f"{name}: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; they must be equal"

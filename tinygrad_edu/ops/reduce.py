@@ -6,6 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.dtypes import from_raw, int64, uint8
+from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import Dims, in_single, kind_of, require_float, spread
@@ -370,6 +371,7 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and the same elements."""
+    check_tensors("equal", input=input, other=other)
     return tuple(input.shape) == tuple(other.shape) and bool(all(input == other))
 
 

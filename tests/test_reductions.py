@@ -36,7 +36,7 @@ ANY = {
     "any": (lambda m, x, d, k: m.any(x, d, k), ALL),
     "all": (lambda m, x, d, k: m.all(x, d, k), ALL),
     "count_nonzero": (lambda m, x, d, k: m.count_nonzero(x, d), ALL),
-    "norm": (lambda m, x, d, k: m.norm(x, dim=d, keepdim=k), ALL),
+    "norm": (lambda m, x, d, k: m.norm(x, 2, d, k), ALL),
     **{
         f"norm {p}": (lambda m, x, d, k, p=p: m.linalg.vector_norm(x, p, d, k), FLOATS)
         for p in (0, 0.5, 1, 1.5, 2, 3, 4.0, -1, -2.5, INF, -INF)

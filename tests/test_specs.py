@@ -60,15 +60,6 @@ PENDING = set(
     addmv
     addr
     adjoint
-    all
-    allclose
-    amax
-    amin
-    aminmax
-    any
-    argmax
-    argmin
-    argsort
     argwhere
     atleast_1d
     atleast_2d
@@ -89,25 +80,16 @@ PENDING = set(
     chunk
     column_stack
     combinations
-    count_nonzero
     cross
-    cummax
-    cummin
-    cumprod
-    cumsum
-    cumulative_trapezoid
     det
     diag
     diag_embed
     diagonal
-    diff
-    dist
     dot
     dropout
     dsplit
     dstack
     einsum
-    equal
     flatten
     flip
     fliplr
@@ -123,44 +105,27 @@ PENDING = set(
     index_select
     inner
     inverse
-    isclose
     isin
     kron
-    kthvalue
-    logcumsumexp
     logdet
-    logsumexp
     masked_fill
     masked_scatter
     masked_select
     matmul
     matrix_power
-    max
-    mean
-    median
     meshgrid
-    min
     mm
-    mode
     movedim
-    msort
     mv
-    nanmean
-    nanmedian
-    nanquantile
-    nansum
     narrow
     nonzero
-    norm
     outer
     permute
     pinverse
     pixel_shuffle
     pixel_unshuffle
-    prod
     put
     qr
-    quantile
     ravel
     repeat_interleave
     reshape
@@ -172,24 +137,18 @@ PENDING = set(
     searchsorted
     select
     slogdet
-    sort
     split
     split_with_sizes
     squeeze
     stack
-    std
-    std_mean
-    sum
     t
     take
     take_along_dim
     tensor_split
     tensordot
     tile
-    topk
     trace
     transpose
-    trapezoid
     tril
     triu
     unbind
@@ -198,8 +157,6 @@ PENDING = set(
     unique_consecutive
     unsqueeze
     vander
-    var
-    var_mean
     vsplit
     vstack
     """.split()

@@ -378,8 +378,10 @@ class Level:
             return sum(float(np.sum(g * d)) for g, d in zip(grads, directions, strict=True))
 
         near = []
-        for _ in range(_NEARBY):
-            moved = [v + 1e-7 * signed(self.rng, v.shape) for v in self.values]
+        for k in range(_NEARBY):
+            if k % 2 == 0:  # each step in both senses, so that no kink can show only one of its sides
+                steps = [1e-7 * signed(self.rng, v.shape) for v in self.values]
+            moved = [v + d if k % 2 else v - d for v, d in zip(self.values, steps, strict=True)]
             try:
                 near.append(total(self.gradient(self.cotangents, False, moved)))
             except GradientError:

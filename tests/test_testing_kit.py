@@ -558,3 +558,9 @@ def test_mistakes_in_the_source():
     assert wrong["`factor > 3` as `factor >= 3`"] == -4.0
     assert len(rewritten(Closure, 2)) == 2
     assert set(wrong) < set(mutants(Closure, 99))
+
+
+@pytest.mark.parametrize("seed", [665, 1116, 1191, 1275, 1373])
+def test_a_kink_of_one_element_shows_both_of_its_sides(seed):
+    """Steps that all went the same way would take |x| at 0 for a smooth function with another derivative."""
+    check_gradients(lambda x: x.abs(), tg.zeros(1, dtype=tg.float64), order=1, kink=True, seed=seed)

@@ -18,7 +18,8 @@ ENTRY_POINTS = "tinygrad_edu.backends"
 
 _factories: dict[str, Callable[[], Backend]] = {}
 _loaded: dict[str, Backend] = {}
-_by_type: dict[type, Backend] = {}
+_by_type: dict[type, Backend] = {}  # of backends whose arrays are all on one device
+_of_several: dict[type, Backend] = {}
 
 
 def register(name: str, factory: Callable[[], Backend]) -> None:
@@ -36,7 +37,10 @@ def register(name: str, factory: Callable[[], Backend]) -> None:
 
 
 def get(name: str) -> Backend:
-    """The backend called ``name``, loading it at its first use."""
+    """The backend of a device name (``"cpu"``, ``"cuda:1"``), loading it at its first use."""
+    if ":" in name:
+        family, _, number = name.partition(":")
+        return get(family).at(int(number))
     backend = _loaded.get(name)
     if backend is None:
         factory = _factories.get(name) or _from_entry_point(name)
@@ -44,26 +48,31 @@ def get(name: str) -> Backend:
             raise BackendError(f"there is no device {name!r}; devices that can be named here: {', '.join(_names())}")
         backend = _loaded[name] = factory()
         for kind in backend.array_types:
-            _by_type.setdefault(kind, backend)
+            (_of_several if backend.several else _by_type).setdefault(kind, backend)
     return backend
 
 
 def of(x: Array) -> Backend:
     """The backend that an array belongs to, told by its class."""
+    kind = type(x)
     try:
-        return _by_type[type(x)]
+        return _by_type[kind]
     except KeyError:
-        for kind, backend in _by_type.items():
-            if isinstance(x, kind):
-                _by_type[type(x)] = backend
-                return backend
-        raise TypeError(f"expected a Tensor or an array of a loaded backend, got {type(x).__name__}") from None
+        known = _of_several.get(kind)
+    if known is not None:
+        return known.at(known.place(x))
+    for table in (_by_type, _of_several):
+        for base, backend in table.items():
+            if issubclass(kind, base):
+                table[kind] = backend
+                return of(x)
+    raise TypeError(f"expected a Tensor or an array of a loaded backend, got {kind.__name__}")
 
 
 def is_array(x: Any) -> bool:
     """Whether ``x`` is an array of a loaded backend."""
     kind = type(x)
-    return kind in _by_type or any(isinstance(x, k) for k in _by_type)
+    return kind in _by_type or kind in _of_several or any(issubclass(kind, k) for k in (*_by_type, *_of_several))
 
 
 def available() -> dict[str, str]:

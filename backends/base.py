@@ -11,12 +11,14 @@ backend overrides those that its library does better.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.backends import _gamma, _special
+from tinygrad_edu.backends import _gamma, _indexing, _special
 
 Array = Any
 
@@ -30,6 +32,8 @@ STANDARD = (
     "pow prod remainder repeat reshape roll round searchsorted sign signbit sin sinh sort sqrt square squeeze stack std subtract "
     "sum take tan tanh tensordot tile tril triu trunc unique_inverse unique_values unstack var vecdot where zeros zeros_like"
 ).split()
+
+CREATION = frozenset("arange asarray empty eye full linspace ones zeros".split())
 
 DTYPES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
 
@@ -51,6 +55,11 @@ class Backend:
         The classes of its arrays; an array's class tells its backend.
     mutable : bool
         Whether arrays can be written in place.
+    checks_indices : bool
+        Whether an index array is checked for numbers out of range at every use. A library where the check would wait for the
+        device says False; the engine then checks where it is asked to.
+    several : bool
+        Whether arrays of one class can be on several devices; then :meth:`place` tells on which.
     kernels : dict
         Fast versions of fused operations by name (``"lstm"``, ``"adam"``, …); an operation without one runs its
         reference.
@@ -60,13 +69,18 @@ class Backend:
     namespace: Any = None
     array_types: tuple[type, ...] = ()
     mutable: bool = True
+    checks_indices: bool = True
+    several: bool = False
     kernels: dict[str, Callable[..., Any]] = {}
     linalg_errors: tuple[type[Exception], ...] = ()  # what the library's linear algebra raises when there is no result
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = 0) -> None:
+        self.index = index
+        self._family = {index: self}
         for name in STANDARD:
             if not hasattr(self, name) and hasattr(self.namespace, name):
-                setattr(self, name, getattr(self.namespace, name))
+                function = getattr(self.namespace, name)
+                setattr(self, name, self.placed(function) if name in CREATION else function)
         for name in DTYPES:
             if hasattr(self.namespace, name):
                 setattr(self, name, self.dtype(name))
@@ -79,17 +93,33 @@ class Backend:
 
     # Devices ---------------------------------------------------------------------------------------------------------
 
+    def at(self, index: int) -> Backend:
+        """The backend for device ``index`` of this kind: the same functions, but what they create is there."""
+        if index not in self._family:
+            sibling = type(self)(index)
+            sibling._family = self._family
+            self._family[index] = sibling
+        return self._family[index]
+
+    def placed(self, create: Callable[..., Array]) -> Callable[..., Array]:
+        """A creation function of the namespace, bound to this backend's device."""
+        return create
+
+    def place(self, x: Array) -> int:
+        """The number of the device that an array is on."""
+        return 0
+
     def device_count(self) -> int:
         """How many devices of this kind there are; 0 where the hardware is missing."""
         return 1
 
     def device_of(self, x: Array) -> str:
         """The device name of an array, as users write it."""
-        return self.name
+        return f"{self.name}:{self.place(x)}" if self.several else self.name
 
     def from_host(self, x: Any, index: int) -> Array:
         """An array on this backend's device ``index`` with the values of a host (NumPy) array."""
-        return self.namespace.asarray(x)
+        return self.at(index).asarray(x, copy=True)
 
     def to_host(self, x: Array) -> Any:
         """The values as a host (NumPy) array; waits for the device."""
@@ -102,7 +132,10 @@ class Backend:
 
     def dtype(self, name: str) -> Any:
         """The library's own dtype object for ``name``."""
-        return getattr(self.namespace, name)
+        found = getattr(self.namespace, name, None)
+        if found is None:
+            raise TypeError(f"{name} is not supported on {self.name}: its array library has no such type")
+        return found
 
     # Memory ----------------------------------------------------------------------------------------------------------
 
@@ -144,8 +177,7 @@ class Backend:
 
     def write(self, target: Array, value: Array) -> Array:
         """Overwrite ``target`` with ``value`` (same shape) and return it; a new array where arrays are immutable."""
-        target[...] = value
-        return target
+        return self.setitem(target, ..., value)
 
     def is_writable(self, x: Array) -> bool:
         """Whether ``x`` can be written: not where several of its elements are one in memory, or where it is locked."""
@@ -160,47 +192,55 @@ class Backend:
 
     # Indexing --------------------------------------------------------------------------------------------------------
 
+    def in_range(self, index: Array, n: int) -> Array:
+        """An integer array with negative numbers counted from the end; raises ``IndexError`` when one is out of range.
+
+        The check waits for the device; a backend with ``checks_indices`` False leaves it out.
+        """
+        if self.checks_indices:
+            low, high = self.bounds(index)
+            if low < -n or high >= n:
+                raise IndexError(f"index {low if low < -n else high} is out of range for a dimension of size {n}")
+        return self.namespace.where(index < 0, index + n, index)
+
     def getitem(self, x: Array, index: Any) -> Array:
         """``x[index]`` for every NumPy form of index; raises ``IndexError`` when out of range."""
-        return x[index]
+        places = _indexing.places(self, tuple(x.shape), index)
+        flat = self.reshape(x, (-1,))
+        return self.reshape(self.take(flat, self.reshape(places, (-1,))), tuple(places.shape))
 
-    def setitem(self, x: Array, index: Any, value: Array) -> Array:
+    def setitem(self, x: Array, index: Any, value: Any) -> Array:
         """``x[index] = value``, in place where arrays are mutable; returns the array."""
-        x[index] = value
-        return x
+        return self._put(_indexing.put, x, index, value)
 
-    def index_add(self, x: Array, index: Any, value: Array) -> Array:
+    def index_add(self, x: Array, index: Any, value: Any) -> Array:
         """Add ``value`` at ``x[index]``, repeated positions adding up, in place where arrays are mutable."""
         return self.index_combine(x, index, value, "add")
 
-    def index_combine(self, x: Array, index: Any, value: Array, how: str) -> Array:
+    def index_combine(self, x: Array, index: Any, value: Any, how: str) -> Array:
         """Combine ``value`` with ``x[index]`` by "add", "multiply", "maximum" or "minimum", repeated positions one after
         the other, in place where arrays are mutable."""
-        ns = self.namespace
-        size = 1
-        for n in x.shape:
-            size *= n
-        where = ns.reshape(self.getitem(ns.reshape(ns.arange(size), x.shape), index), (-1,))
-        values = ns.reshape(ns.broadcast_to(value, self.getitem(x, index).shape), (-1,))
-        if where.shape[0] == 0:
-            return x
-        occurrence = self.occurrences(where)
-        dense = ns.reshape(x, (-1,))
-        for k in range(int(ns.max(occurrence)) + 1):  # no round repeats a position
-            chosen = ns.nonzero(occurrence == k)[0]
-            at = ns.take(where, chosen)
-            dense = self.setitem(dense, at, getattr(ns, how)(ns.take(dense, at), ns.take(values, chosen)))
-        return ns.reshape(dense, x.shape)
+        put = functools.partial(_indexing.put_combined, combine=getattr(self, how))
+        return self._put(put, x, index, value)
+
+    def _put(self, put: Callable[..., Array], x: Array, index: Any, value: Any) -> Array:
+        places = _indexing.places(self, tuple(x.shape), index)
+        value = self.asarray(value, dtype=x.dtype) if isinstance(value, (bool, int, float)) else value
+        spare = len(value.shape) - len(places.shape)  # dimensions of size 1 in front
+        value = self.reshape(value, tuple(value.shape)[max(spare, 0) :])
+        values = self.reshape(self.broadcast_to(self.astype(value, x.dtype), tuple(places.shape)), (-1,))
+        flat = put(self, self.reshape(x, (-1,)), self.reshape(places, (-1,)), values)
+        return self.reshape(flat, tuple(x.shape))
 
     def occurrences(self, numbers: Array) -> Array:
         """For each element of a non-empty vector of integers, how many equal ones come before it."""
-        ns = self.namespace
+        ns = self
         order = ns.argsort(numbers, stable=True)
         ordered = ns.take(numbers, order)
         starts = ns.concat([ns.ones((1,), dtype=ns.bool), ordered[1:] != ordered[:-1]])
         group = ns.cumulative_sum(ns.astype(starts, numbers.dtype)) - 1
         rank = ns.arange(numbers.shape[0]) - ns.take(ns.nonzero(starts)[0], group)
-        return self.setitem(ns.zeros_like(order), order, rank)
+        return self.setitem(ns.zeros_like(rank), order, rank)
 
     def take_rows(self, table: Array, rows: Array) -> Array:
         """``table[rows]`` for an integer array ``rows``; raises ``IndexError`` when out of range."""
@@ -208,7 +248,7 @@ class Backend:
 
     def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
         """Distinct ``rows`` and, for each, the sum of its ``values``: (R,), (R, D) to (U,), (U, D)."""
-        ns = self.namespace
+        ns = self
         distinct, inverse = ns.unique_inverse(rows)
         sums = ns.zeros((distinct.shape[0], *values.shape[1:]), dtype=values.dtype)
         return distinct, self.index_add(sums, ns.reshape(inverse, (-1,)), values)
@@ -230,7 +270,7 @@ class Backend:
 
         Element (k, i) of a dimension is x[i · step + k · dilation]; a view or a copy, whatever is faster.
         """
-        ns = self.namespace
+        ns = self
         lead = len(x.shape) - len(sizes)
         order = [*range(lead)]
         for j, (size, step, dilation) in enumerate(zip(sizes, steps, dilations, strict=True)):
@@ -270,8 +310,8 @@ class Backend:
 
     def sum_squares(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         """The sum of the squares of all elements, or over ``axis``; of half precision in single precision."""
-        ns = self.namespace
-        if x.dtype == self.dtype("float16"):
+        ns = self
+        if name_of(x.dtype) in ("float16", "bfloat16"):
             x = ns.astype(x, ns.float32)
         return ns.sum(x * x, axis=axis, keepdims=keepdims)
 
@@ -300,51 +340,51 @@ class Backend:
 
     def logaddexp2(self, x: Array, y: Array) -> Array:
         """log₂(2ˣ + 2ʸ)."""
-        ns = self.namespace
+        ns = self
         return ns.logaddexp(x * math.log(2), y * math.log(2)) / math.log(2)
 
     def fmod(self, x: Array, y: Any) -> Array:
         """The remainder with the sign of ``x``."""
-        ns = self.namespace
+        ns = self
         rest = ns.remainder(ns.abs(x), abs(y))
         return ns.where(x < 0, -rest, rest)
 
     def fmax(self, x: Array, y: Any) -> Array:
         """The larger, and the number where the other is NaN."""
-        ns = self.namespace
+        ns = self
         return ns.where(y != y, x, ns.where(x != x, y, ns.maximum(x, y)))
 
     def fmin(self, x: Array, y: Any) -> Array:
         """The smaller, and the number where the other is NaN."""
-        ns = self.namespace
+        ns = self
         return ns.where(y != y, x, ns.where(x != x, y, ns.minimum(x, y)))
 
     def erf(self, x: Array) -> Array:
         """The error function."""
-        return _special.erf(self.namespace, x)
+        return _special.erf(self, x)
 
     def erfc(self, x: Array) -> Array:
         """1 - erf(x), exact where it is tiny."""
-        return _special.erfc(self.namespace, x)
+        return _special.erfc(self, x)
 
     def erfinv(self, x: Array) -> Array:
         """The inverse of the error function."""
-        return _special.erfinv(self.namespace, x)
+        return _special.erfinv(self, x)
 
     def lgamma(self, x: Array) -> Array:
         """ln |Γ(x)|, in double precision on the way."""
-        ns = self.namespace
-        return ns.astype(_gamma.log_gamma(ns, ns.astype(x, ns.float64)), x.dtype)
+        ns = self
+        return ns.astype(_gamma.log_gamma(self.namespace, ns.astype(x, ns.float64)), x.dtype)
 
     def polygamma(self, n: int, x: Array) -> Array:
         """The (n + 1)-th derivative of ln Γ(x), in double precision on the way."""
-        ns = self.namespace
-        return ns.astype(_gamma.poly_gamma(ns, n, ns.astype(x, ns.float64)), x.dtype)
+        ns = self
+        return ns.astype(_gamma.poly_gamma(self.namespace, n, ns.astype(x, ns.float64)), x.dtype)
 
     # Running reductions along one axis, by doubling the reach -----------------------------------------------------------
 
     def _running(self, combine: Callable[[Array, Array], Array], x: Array, axis: int) -> Array:
-        ns = self.namespace
+        ns = self
         x = ns.moveaxis(x, axis, 0)
         reach = 1
         while reach < x.shape[0]:
@@ -370,7 +410,7 @@ class Backend:
 
     def linear_recurrence(self, a: Array, b: Array, axis: int) -> Array:
         """s[k] = a[k] s[k-1] + b[k] along ``axis``, from s[-1] = 0."""
-        ns = self.namespace
+        ns = self
         s, p = ns.moveaxis(b, axis, 0), ns.moveaxis(a, axis, 0)
         p = ns.concat([ns.zeros_like(p[:1, ...]), p[1:, ...]], axis=0)
         reach = 1
@@ -386,7 +426,7 @@ class Backend:
         """The diagonal of the last two axes, a view where the library can make one that can be written to."""
         rows, columns = x.shape[-2:]
         n = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
-        ns = self.namespace
+        ns = self
         flat = ns.reshape(x, (*x.shape[:-2], rows * columns))
         first = max(offset, 0) - min(offset, 0) * columns
         return ns.take(flat, first + ns.arange(n) * (columns + 1), axis=-1)
@@ -401,7 +441,7 @@ class Backend:
 
     def solve_triangular(self, a: Array, b: Array, upper: bool, unit: bool) -> Array:
         """The X with a X = b, looking only at one triangle of a, with a diagonal of ones if ``unit``."""
-        ns = self.namespace
+        ns = self
         eye = ns.eye(a.shape[-1], dtype=a.dtype)
         a = ns.triu(a, k=int(unit)) if upper else ns.tril(a, k=-int(unit))
         return self.solve(a + eye if unit else a, b)
@@ -431,38 +471,61 @@ class Backend:
 
     def eigh(self, x: Array, upper: bool) -> tuple[Array, Array]:
         """Eigenvalues in ascending order and eigenvectors, looking only at one triangle."""
-        ns = self.namespace
+        ns = self
         part = ns.triu(x) if upper else ns.tril(x)
         other = ns.triu(x, k=1) if upper else ns.tril(x, k=-1)
-        w, v = ns.linalg.eigh(part + ns.matrix_transpose(other))
+        w, v = self.namespace.linalg.eigh(part + ns.matrix_transpose(other))
         return w, v
 
-    # Random numbers --------------------------------------------------------------------------------------------------
+    # Random numbers: by default drawn on the host, so that a seed gives the same numbers on every backend ---------------
+
+    def _drawn(self, kind: str, *args: Any) -> Array:
+        return self.from_host(getattr(_host(), kind)(*args), self.index)
 
     def generator(self, seed: int) -> Any:
         """A random generator object of this backend, seeded."""
-        raise BackendError(f"the {self.name} backend has no random generator")
+        return _host().generator(seed)
 
     def random_uniform(self, generator: Any, shape: Sequence[int], dtype: Any) -> Array:
         """Uniform numbers in [0, 1)."""
-        raise BackendError(f"the {self.name} backend has no random numbers")
+        return self._drawn("random_uniform", generator, shape, _host().dtype(name_of(dtype)))
 
     def random_normal(self, generator: Any, shape: Sequence[int], dtype: Any) -> Array:
         """Standard normal numbers."""
-        raise BackendError(f"the {self.name} backend has no random numbers")
+        return self._drawn("random_normal", generator, shape, _host().dtype(name_of(dtype)))
 
     def random_integers(self, generator: Any, low: int, high: int, shape: Sequence[int]) -> Array:
         """Integers in [low, high)."""
-        raise BackendError(f"the {self.name} backend has no random numbers")
+        return self._drawn("random_integers", generator, low, high, shape)
 
     def random_permutation(self, generator: Any, n: int) -> Array:
         """A permutation of 0 … n-1."""
-        raise BackendError(f"the {self.name} backend has no random numbers")
+        return self._drawn("random_permutation", generator, n)
 
     def get_random_state(self, generator: Any) -> str:
         """The generator's state as text."""
-        raise BackendError(f"the {self.name} backend has no random numbers")
+        state: str = _host().get_random_state(generator)
+        return state
 
     def set_random_state(self, generator: Any, state: str) -> None:
         """Restore what :meth:`get_random_state` gave."""
-        raise BackendError(f"the {self.name} backend has no random numbers")
+        _host().set_random_state(generator, state)
+
+
+def load(device: str, module: str, extra: str) -> Any:
+    """Import the array library behind a device, or say in one line what is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise BackendError(f"device {device!r} needs {module} ({error}): pip install 'tinygrad_edu[{extra}]'") from None
+
+
+def name_of(dtype: Any) -> str:
+    """The standard's name of a library's dtype object, such as ``float32``."""
+    return str(dtype).rsplit(".", 1)[-1]
+
+
+def _host() -> Any:
+    from tinygrad_edu import backends
+
+    return backends.get("cpu")

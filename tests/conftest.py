@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu.testing.profiles import register_profiles
 
 register_profiles()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--backend=NAME`` makes another device the default one: the whole suite then runs on it."""
+    parser.addoption(
+        "--backend", default="", metavar="NAME", help="run the tests on this device, such as cuda or torch"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the device before any test module makes a tensor."""
+    name = config.getoption("--backend")
+    if name:
+        os.environ["TINYGRAD_EDU_DEVICE"] = name
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say where the tests run."""
+    return f"tinygrad_edu: tests on {tg.get_default_device()}"
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class device:
     @property
     def backend(self) -> backends.Backend:
         """The backend behind the device; raises one clear line when it isn't there."""
-        return backends.get(self.type)
+        return backends.get(self.type).at(self.index or 0)
 
 
 def resolve(name: Any) -> device:

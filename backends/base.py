@@ -190,6 +190,10 @@ class Backend:
     def unlock(self, x: Array) -> None:
         """Undo :meth:`lock`."""
 
+    def read_only(self, x: Array) -> Array:
+        """Another array on the memory of ``x`` that refuses writes, where that can be had, else ``x`` itself."""
+        return x
+
     # Indexing --------------------------------------------------------------------------------------------------------
 
     def in_range(self, index: Array, n: int) -> Array:

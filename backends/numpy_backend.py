@@ -129,6 +129,13 @@ class NumpyBackend(Backend):
     def unlock(self, x: Array) -> None:
         x.flags.writeable = True
 
+    def read_only(self, x: Array) -> Array:
+        if type(x) is not np.ndarray:
+            return x
+        x = x[...]
+        x.flags.writeable = False
+        return x
+
     # Indexing --------------------------------------------------------------------------------------------------------
 
     def getitem(self, x: Array, index: Any) -> Array:

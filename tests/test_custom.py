@@ -627,3 +627,151 @@ def test_a_second_backward_says_how_to_keep_the_graph() -> None:
     y.backward()
     with pytest.raises(RuntimeError, match=re.escape("CubeStatic kept were released")):
         y.backward()
+
+
+# Memory of others ------------------------------------------------------------------------------------------------------
+
+
+class WritesOnArgument(tg.Function):
+    def forward(self, x: Any) -> Any:
+        x *= 2
+        return x + 1
+
+    def backward(self, g: Any) -> Any:
+        return 2 * g
+
+
+class WritesOnCotangent(tg.Function):
+    def forward(self, x: Any) -> Any:
+        return x * 2
+
+    def backward(self, g: Any) -> Any:
+        g *= 2
+        return g
+
+
+class WritesOnCotangentStatic(tg.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g.mul_(2)
+
+
+class WritesOnKeptResult(tg.Function):
+    def forward(self, x: Any) -> Any:
+        y = np.exp(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Any) -> Any:
+        (y,) = self.saved_tensors
+        y *= g
+        return y
+
+
+class WritesOnKeptResultStatic(tg.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        y = tg.exp(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (y,) = ctx.saved_tensors
+        return y.mul_(g)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [WritesOnArgument, WritesOnCotangent, WritesOnCotangentStatic, WritesOnKeptResult, WritesOnKeptResultStatic],
+)
+def test_a_function_cannot_write_on_the_memory_of_others(function: Any) -> None:
+    """Arguments, cotangents and kept values belong to other tensors and nodes, which would be wrong unnoticed."""
+    x = leaf(1.0, 2.0)
+    h = x * 1.0
+    v = tg.tensor([1.0, -1.0], dtype=tg.float64)
+    with pytest.raises((ValueError, RuntimeError), match=r"read-only|protected"):
+        (function.apply(h) + h).backward(v)
+    same(h, [1.0, 2.0])
+    same(v, [1.0, -1.0])
+    assert x.grad is None
+    h.mul_(2)  # the tensor itself may be written to
+    same(h, [2.0, 4.0])
+
+
+def test_gradients_of_a_function_are_the_users_to_write_on() -> None:
+    class Same(tg.Function):
+        def forward(self, x: Any) -> Any:
+            return x * 1
+
+        def backward(self, g: Any) -> Any:
+            return g
+
+    x = leaf(1.0, 2.0)
+    v = tg.ones(2, dtype=tg.float64)
+    Same.apply(x).backward(v)
+    assert x.grad is not None
+    x.grad.mul_(3)
+    (g,) = grad(Same.apply(x), x, v)
+    g += 1
+    same(v, [1.0, 1.0])
+
+
+class Checkpoint(tg.Function):
+    """Keep only the argument, and compute what the derivative needs again in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, function: Any, x: Any) -> Any:
+        ctx.function = function
+        ctx.save_for_backward(x)
+        return function(x)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        if tg.is_grad_enabled():  # the derivative is to be differentiated: from x as it hangs in the graph
+            return None, grad(ctx.function(x), x, g, create_graph=True)[0]
+        x = x.detach().requires_grad_()
+        with tg.enable_grad():
+            y = ctx.function(x)
+        y.backward(g)
+        return None, x.grad
+
+
+def test_a_backward_pass_inside_of_a_backward_pass() -> None:
+    def heavy(x: tg.Tensor) -> tg.Tensor:
+        return tg.sin(x * x).exp()
+
+    x = leaf(0.5, 1.5)
+    (expected,) = grad(heavy(x).sum(), x, create_graph=True)
+    (second,) = grad(expected.sum(), x)
+    h = Checkpoint.apply(heavy, x)
+    (h * 1.0).sum().backward()
+    same(x.grad, expected)
+    (g,) = grad(Checkpoint.apply(heavy, x).sum(), x, create_graph=True)
+    same(g, expected)
+    same(grad(g.sum(), x)[0], second)
+    assert tg.is_grad_enabled()
+
+
+class SlottedIntermediate(tg.Function):
+    __slots__ = ("square", "x")
+
+    def forward(self, x: Any) -> Any:
+        self.x, self.square = x, x * x
+        return np.sin(self.square)
+
+    def backward(self, g: Any) -> Any:
+        return g * tg.cos(self.square) * 2 * self.x
+
+
+def test_attributes_in_slots_are_seen_as_well() -> None:
+    x = leaf(0.5)
+    SlottedIntermediate.apply(x).backward()
+    same(x.grad, np.cos(0.25))
+    with pytest.raises(RuntimeError, match="create_graph: SlottedIntermediate kept a value that is neither"):
+        grad(SlottedIntermediate.apply(x), x, create_graph=True)

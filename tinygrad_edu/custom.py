@@ -46,7 +46,7 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     from tinygrad_edu.tensor import Tensor, current
 
     any_tensor = any(isinstance(a, Tensor) for a in args)
-    raws = [current(a)._data if isinstance(a, Tensor) else a for a in args]
+    raws = [guarded(current(a)._data) if isinstance(a, Tensor) else a for a in args]
     edges: list[Node | None] = [a._node if isinstance(a, Tensor) and modes.grad else None for a in args]
     node.edges, node.saved, node.extra, node.ids = edges, None, Extra(), None
     facts = node.extra.user = UserFacts()
@@ -86,9 +86,22 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     return tuple(tensors) if several else tensors[0]
 
 
+def guarded(value: Any) -> Any:
+    """The same value on memory that cannot be written to: arguments, cotangents and kept values belong to others."""
+    from tinygrad_edu.tensor import Tensor
+
+    if isinstance(value, Tensor):
+        t = Tensor._wrap(guarded(value._data))
+        t._node = value._node
+        return t
+    return backends.of(value).read_only(value) if backends.is_array(value) else value
+
+
 def attributes(node: Function) -> dict[str, Any]:
     """What ``__init__`` and ``forward`` put on the instance."""
-    return getattr(node, "__dict__", {})
+    own = type(node).__mro__[: type(node).__mro__.index(Function)]
+    slots = (name for kind in own for name in kind.__dict__.get("__slots__", ()) if hasattr(node, name))
+    return {name: getattr(node, name) for name in slots} | getattr(node, "__dict__", {})
 
 
 def map_arrays(f: Callable[[Any], Any], value: Any) -> Any:
@@ -144,7 +157,7 @@ def user_backward(node: Function, g: Any, graph: bool) -> tuple[Any, ...]:
     cls = type(node)
     if not graph:
         check_attributes(node)
-    cotangents = g if type(g) is list else [g]
+    cotangents = [guarded(c) for c in (g if type(g) is list else [g])]
     if facts.materialize:
         cotangents = [_zeros(facts.outputs[i], graph) if c is None else c for i, c in enumerate(cotangents)]
     if cls.static:

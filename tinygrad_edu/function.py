@@ -28,13 +28,11 @@ class Function(Node):
     """An operation with its derivative; subclass it to add your own.
 
     Override ``forward(self, *args)``, which gets raw arrays in place of tensors and returns one array or a tuple of
-    them, and
-    ``backward(self, *cotangents)``, which returns one gradient for each argument of ``forward`` (``None`` where there
-    is none).
-    Write ``backward`` with operators and this library's functions: it is called with raw arrays in a plain backward
-    pass, and
-    with tensors when the derivative is itself to be differentiated. What it needs is handed over by
-    ``self.save_for_backward(...)`` and read from ``self.saved_tensors``.
+    them, and ``backward(self, *cotangents)``, which returns one gradient for each argument of ``forward`` (``None``
+    where there is none). Write ``backward`` with operators and this library's functions: it is called with raw arrays
+    in a plain backward pass, and with tensors when the derivative is itself to be differentiated. What it needs is
+    handed over by ``self.save_for_backward(...)`` and read from ``self.saved_tensors``, or put on ``self``. Arguments,
+    cotangents and saved values belong to others and cannot be written to.
 
     Apply it as ``MyFunction.apply(x)``, or ``MyFunction(settings)(x)`` when it has an ``__init__``.
 
@@ -107,9 +105,10 @@ class Function(Node):
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What ``save_for_backward`` kept."""
-        if self.static:
-            return tuple(Tensor._wrap(v) if backends.is_array(v) else v for v in self.saved or ())
-        return self.saved or ()
+        from tinygrad_edu.custom import guarded
+
+        saved = map(guarded, self.saved or ())
+        return tuple(Tensor._wrap(v) if self.static and backends.is_array(v) else v for v in saved)
 
     def mark_non_differentiable(self, *outputs: Any) -> None:
         """Say in ``forward`` which results carry no gradient."""

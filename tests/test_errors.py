@@ -141,7 +141,7 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: tg.randn(2, -1), ValueError, r"^randn: sizes must not be negative, got \(2, -1\)"),
     (lambda: tg.eye(-1), ValueError, r"^eye: sizes must not be negative"),
     (lambda: tg.linspace(0, 1, -2), ValueError, r"^linspace: the number of steps must not be negative, got -2"),
-    (lambda: tg.full((2,), "a"), TypeError, r"^full: the fill value must be a number, got 'a'"),
+    (lambda: tg.full((2,), "a"), TypeError, r"^full: expected a number, got 'a'"),
     (lambda: tg.arange(0, 5, -1), ValueError, r"^arange: with step -1 there is no way from 0 to 5"),
     (lambda: tg.randint(5, 2, (3,)), ValueError, r"^randint: the range 5 to 2 is empty"),
     (lambda: tg.from_numpy([1, 2]), TypeError, r"^from_numpy: expected a NumPy array"),

@@ -75,7 +75,9 @@ def from_raw(raw: Any) -> DType:
 
 
 def to_dtype(dtype: Any) -> DType:
-    """Accept ``tg.float32``, ``"float32"``, ``numpy.float32``, ``float``, … and return the :class:`DType`.
+    """Accept ``tg.float32``, ``"float32"``, ``numpy.float32``, … and return the :class:`DType`.
+
+    Python's own ``float`` has 64 bits, and so have ``int`` and what ``dtype=float`` asks for, as in PyTorch.
 
     Examples
     --------
@@ -85,9 +87,7 @@ def to_dtype(dtype: Any) -> DType:
     if isinstance(dtype, DType):
         return dtype
     if dtype is float:
-        from tinygrad_edu._state import get_default_dtype
-
-        return get_default_dtype()
+        return float64
     if dtype is int:
         return int64
     if dtype is bool:

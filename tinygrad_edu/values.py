@@ -218,16 +218,21 @@ class Values(Methods):
         where = device if device is not None else self.device
         return ones(*size, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
         """A constant, of this tensor's type and device unless said otherwise."""
         from tinygrad_edu.creation import full
 
         where = device if device is not None else self.device
-        return full(size, fill_value, dtype=dtype or self.dtype, device=where)
+        return full(size, fill_value, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
-    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
         """Uninitialised memory, of this tensor's type and device unless said otherwise."""
-        return self.new_zeros(*size, dtype=dtype, device=device)
+        from tinygrad_edu.creation import empty
+
+        where = device if device is not None else self.device
+        return empty(*size, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
 def _to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

@@ -116,9 +116,12 @@ def sizes_of(args: Sequence[Any]) -> tuple[int, ...]:
         raise TypeError(f"{running()}a shape is made of integers, got {tuple(args)!r}") from None
 
 
-def new_shape(args: Sequence[Any]) -> tuple[int, ...]:
-    """The shape of a tensor to be made."""
-    shape = sizes_of(args)
+def new_shape(args: Sequence[Any], size: Any = None) -> tuple[int, ...]:
+    """The shape of a tensor to be made, given as numbers, as one sequence, or under the keyword ``size``."""
+    if bool(args) == (size is not None):
+        given = f"both {tuple(args)!r} and size={size!r}" if args else "nothing"
+        raise TypeError(f"{running()}expected a shape, as numbers, as one sequence or as size=, got {given}")
+    shape = sizes_of(args or (size,))
     if min(shape, default=0) < 0:
         raise ValueError(f"{running()}sizes must not be negative, got {shape}")
     return shape

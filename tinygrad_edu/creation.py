@@ -279,7 +279,7 @@ def arange(
 def _number(name: str, value: Any) -> int | float:
     """A Python number from a number, or a tensor or array of one element."""
     if type(value) in _NUMBERS:
-        return value  # type: ignore[no-any-return]
+        return value
     if isinstance(value, Tensor) or backends.is_array(value):
         value = value.item()
     if not isinstance(value, (int, float)):

@@ -245,3 +245,22 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
     if not std >= 0:
         raise ValueError(f"normal_: the standard deviation must be at least 0, got {std}")
     return rebind(self, randn(self.shape, generator=generator, dtype=self.dtype, device=self.device) * std + mean)
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Overwrite with 1 with probability ``p``, a number or a tensor that broadcasts, otherwise 0."""
+    from tinygrad_edu.random import bernoulli
+
+    if isinstance(p, function.Tensor):
+        return rebind(self, bernoulli(p.expand(self.shape), generator=generator).to(self.dtype))
+    return rebind(self, bernoulli(self.detach(), p, generator=generator))
+
+
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Overwrite with random numbers of the density λ e^(-λx), x > 0."""
+    from tinygrad_edu.random import rand
+
+    if not lambd > 0:
+        raise ValueError(f"exponential_: lambd must be above 0, got {lambd}")
+    draws = rand(self.shape, generator=generator, dtype=self.dtype, device=self.device)
+    return rebind(self, (1 - draws).log() / -lambd)

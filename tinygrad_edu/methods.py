@@ -143,3 +143,4 @@ class Methods(ElementwiseMethods):
     cumsum_, cumprod_ = in_place(scan.cumsum), in_place(scan.cumprod)
     copy_, fill_, zero_ = _lazy("copy_"), _lazy("fill_"), _lazy("zero_")
     uniform_, normal_ = _lazy("uniform_"), _lazy("normal_")
+    bernoulli_, exponential_ = _lazy("bernoulli_"), _lazy("exponential_")

@@ -1,122 +1,46 @@
-"""Random numbers: one seed makes a run repeatable, and a generator's state can be saved and restored."""
+"""Tensors of random numbers; where the numbers come from is in `generator`."""
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu._state import modes
 from tinygrad_edu.creation import _finish, tensor
 from tinygrad_edu.device import resolve
-from tinygrad_edu.dtypes import float32, to_dtype
+from tinygrad_edu.dtypes import float32, int64, to_dtype
 from tinygrad_edu.errors import describe
+from tinygrad_edu.generator import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from tinygrad_edu.ops._types import new_shape
 from tinygrad_edu.tensor import Tensor
 
-
-class Generator:
-    """A source of random numbers on a device.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> a = tg.rand(2, generator=tg.Generator().manual_seed(1))
-    >>> b = tg.rand(2, generator=tg.Generator().manual_seed(1))
-    >>> a.equal(b)
-    True
-    """
-
-    def __init__(self, device: Any = "cpu") -> None:
-        self.device = resolve(device)
-        self._seed = 0
-        self.manual_seed(67280421310721)
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Start again from ``seed``."""
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise TypeError(f"manual_seed: expected an integer, got {seed!r}")
-        self._seed = seed % (1 << 64)
-        self._raw = self.device.backend.generator(self._seed)
-        return self
-
-    def seed(self) -> int:
-        """Start again from a seed that the operating system draws, and return it."""
-        self.manual_seed(int.from_bytes(os.urandom(8), "little") >> 1)
-        return self._seed
-
-    def initial_seed(self) -> int:
-        """The seed that the generator last started from."""
-        return self._seed
-
-    def get_state(self) -> Tensor:
-        """The state as a tensor of bytes, for a checkpoint."""
-        text = self.device.backend.get_random_state(self._raw)
-        return tensor(list(text.encode()), dtype="uint8", device="cpu")
-
-    def set_state(self, new_state: Tensor) -> None:
-        """Go on from a state that :meth:`get_state` gave."""
-        if not isinstance(new_state, Tensor) or new_state.dtype.name != "uint8":
-            raise TypeError(f"set_state: expected a uint8 tensor from get_state(), got {describe(new_state)}")
-        try:
-            self.device.backend.set_random_state(self._raw, bytes(new_state.tolist()).decode())
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"set_state: these bytes are no generator state ({error})") from None
-
-
-class _Generators(threading.local):
-    """The default generators of a thread, one a device."""
-
-    def __init__(self) -> None:
-        self.by_device: dict[str, Generator] = {}
-        self.seed: int | None = None
-
-
-_defaults = _Generators()
-
-
-def default_generator(device: Any = "cpu") -> Generator:
-    """The generator that is used on a device when none is given."""
-    name = str(resolve(device))
-    if name not in _defaults.by_device:
-        generator = _defaults.by_device[name] = Generator(name)
-        if _defaults.seed is None:
-            generator.seed()
-        else:
-            generator.manual_seed(_defaults.seed)
-    return _defaults.by_device[name]
-
-
-def manual_seed(seed: int) -> Generator:
-    """Seed the default generators of all devices, in this thread; returns the CPU's."""
-    cpu = default_generator("cpu").manual_seed(seed)
-    _defaults.seed = seed
-    for generator in _defaults.by_device.values():
-        generator.manual_seed(seed)
-    return cpu
-
-
-def seed() -> int:
-    """Seed the default generators from the operating system, and return the seed."""
-    drawn = default_generator("cpu").seed()
-    manual_seed(drawn)
-    return drawn
-
-
-def initial_seed() -> int:
-    """The seed that the CPU's default generator started from."""
-    return default_generator("cpu").initial_seed()
-
-
-def get_rng_state() -> Tensor:
-    """The state of the CPU's default generator, for a checkpoint."""
-    return default_generator("cpu").get_state()
-
-
-def set_rng_state(new_state: Tensor) -> None:
-    """Go on from what :func:`get_rng_state` gave."""
-    default_generator("cpu").set_state(new_state)
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "default_generator",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "seed",
+    "set_rng_state",
+]
 
 
 def raw_uniform(like: Tensor, shape: tuple[int, ...]) -> Any:
@@ -126,13 +50,19 @@ def raw_uniform(like: Tensor, shape: tuple[int, ...]) -> Any:
 
 
 def _draw(
-    kind: str, size: tuple[Any, ...], dtype: Any, device: Any, generator: Generator | None, requires_grad: bool
+    name: str,
+    kind: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    device: Any,
+    generator: Generator | None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    shape = new_shape(size)
+    """Real numbers of a kind that the backend draws."""
     generator, xp = _source(device, generator)
     wanted = modes.dtype if dtype is None else to_dtype(dtype)
     if not wanted.is_floating_point:
-        raise TypeError(f"rand: random real numbers are of floating point, not {wanted}; use randint for integers")
+        raise TypeError(f"{name}: random real numbers are of floating point, not {wanted}; use randint for integers")
     raw = getattr(xp, kind)(generator._raw, shape, xp.dtype(wanted.name))
     return _finish(xp.asarray(raw), requires_grad)
 
@@ -146,66 +76,225 @@ def _source(device: Any, generator: Generator | None) -> tuple[Generator, backen
 
 
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform random numbers in [0, 1)."""
-    return _draw("random_uniform", size, dtype, device, generator, requires_grad)
+    """Uniform random numbers in [0, 1); the shape is given as numbers, as one sequence or as ``size=``.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.rand(2, 1000)
+    >>> x.shape, bool((x >= 0).all() and (x < 1).all())
+    (Size([2, 1000]), True)
+    """
+    return _draw("rand", "random_uniform", new_shape(sizes, size), dtype, device, generator, requires_grad)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Random numbers from the standard normal distribution."""
-    return _draw("random_normal", size, dtype, device, generator, requires_grad)
+    """Random numbers from the standard normal distribution; the shape is given as for :func:`rand`."""
+    return _draw("randn", "random_normal", new_shape(sizes, size), dtype, device, generator, requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Uniform random numbers in the shape of ``input``."""
-    return rand(input.shape, dtype=dtype or input.dtype, device=device or input.device)
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Uniform random numbers in the shape, type and device of ``input``."""
+    shape, dtype, device = tuple(input.shape), dtype or input.dtype, device or input.device
+    return _draw("rand_like", "random_uniform", shape, dtype, device, generator, requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Standard normal random numbers in the shape of ``input``."""
-    return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device)
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Standard normal random numbers in the shape, type and device of ``input``."""
+    shape, dtype, device = tuple(input.shape), dtype or input.dtype, device or input.device
+    return _draw("randn_like", "random_normal", shape, dtype, device, generator, requires_grad)
 
 
 def randint(
-    low: int,
+    low: Any = None,
     high: Any = None,
     size: Any = None,
     *,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Random integers in [low, high); with two arguments in [0, first)."""
+    """Random integers in [low, high); called as ``randint(high, size)`` in [0, high).
+
+    Raises
+    ------
+    ValueError
+        When the range is empty, or does not fit into the type.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.randint(1, 7, (1000,))
+    >>> x.min(), x.max()
+    (tensor(1), tensor(6))
+    """
     if size is None:
         low, high, size = 0, low, high
-    if not isinstance(high, int) or low >= high:
+    shape = new_shape((), size)
+    low = 0 if low is None else low
+    wanted = int64 if dtype is None else to_dtype(dtype)
+    for bound in (low, high):
+        if isinstance(bound, bool) or not isinstance(bound, int):
+            raise TypeError(f"randint: expected integers as limits, got {low!r} and {high!r}")
+    if low >= high:
         raise ValueError(f"randint: the range {low} to {high} is empty")
+    for extreme in (low, high - 1):
+        tensor(extreme, dtype=wanted, device="cpu")  # raises where it does not fit
     generator, xp = _source(device, generator)
+    raw = xp.asarray(xp.random_integers(generator._raw, low, high, shape))
+    return _finish(Tensor._wrap(raw).to(wanted)._data, requires_grad)
     out = Tensor._wrap(xp.asarray(xp.random_integers(generator._raw, low, high, new_shape((size,)))))
     return out if dtype is None else out.to(dtype)
 
 
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """A random permutation of 0 … n-1."""
+def randint_like(
+    input: Tensor,
+    low: Any,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Random integers in [low, high), or [0, low) without ``high``, in the shape, type and device of ``input``."""
+    low, high = (0, low) if high is None else (low, high)
+    where = device or input.device
+    return randint(
+        low,
+        high,
+        tuple(input.shape),
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=where,
+        requires_grad=requires_grad,
+    )
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A random permutation of 0 … n-1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.randperm(5).sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
+    (n,) = new_shape((n,))
     generator, xp = _source(device, generator)
     out = Tensor._wrap(xp.random_permutation(generator._raw, n))
-    return out if dtype is None else out.to(dtype)
+    return _finish((out if dtype is None else out.to(dtype))._data, requires_grad)
 
 
-def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Tensor:
-    """Normal random numbers with a mean and a standard deviation, numbers or tensors."""
-    if size is None:
-        size = (mean * 1.0 + std * 0.0).shape if isinstance(mean, Tensor) or isinstance(std, Tensor) else ()
-    return randn(size, generator=generator) * std + mean
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal random numbers with a mean and a standard deviation for each element, or for all.
+
+    No gradient passes: for one that does write ``mean + std * randn_like(mean)``.
+
+    Parameters
+    ----------
+    mean, std : Tensor or float
+        Where both are tensors they broadcast.
+    size : sequence of int
+        The shape; needed, and allowed, where both are numbers.
+
+    Raises
+    ------
+    TypeError
+        When tensors are not of floating point, or numbers come without a size.
+    ValueError
+        When a standard deviation is negative.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.normal(tg.tensor([1.0, 10.0]), tg.zeros(2))
+    tensor([ 1., 10.])
+    """
+    given = [v.detach() for v in (mean, std) if isinstance(v, Tensor)]
+    if bool(given) == (size is not None):
+        raise TypeError("normal: expected a tensor as mean or std, or two numbers and a size")
+    for t in given:
+        if not t.is_floating_point():
+            raise TypeError(f"normal: mean and std must be of floating point, got {t.dtype}")
+    if not bool((std.detach() >= 0).all() if isinstance(std, Tensor) else std >= 0):
+        raise ValueError("normal: the standard deviation must not be negative anywhere")
+    if given:
+        like = given[0] if len(given) == 1 else given[0] + given[1]
+        size, dtype, device = tuple(like.shape), dtype or like.dtype, device or like.device
+    draws = _draw("normal", "random_normal", new_shape((), size), dtype, device, generator)
+    mean, std = (v.detach() if isinstance(v, Tensor) else v for v in (mean, std))
+    return _finish((draws * std + mean)._data, requires_grad)
 
 
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability given by each element, otherwise 0."""
-    draws = rand(input.shape, generator=generator, dtype=float32, device=input.device)
-    return (draws.double() < input.detach().double()).to(input.dtype)
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability given by each element, or by ``p`` for all, otherwise 0.
+
+    Raises
+    ------
+    TypeError
+        When probabilities are taken from a tensor that is not of floating point.
+    ValueError
+        When one is no probability.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.bernoulli(tg.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    if p is None and not input.is_floating_point():
+        raise TypeError(f"bernoulli: probabilities must be of floating point, got {input.dtype}")
+    chances: Any = input.detach().double() if p is None else tensor(float(p), dtype="float64", device=input.device)
+    if not bool(((chances >= 0) & (chances <= 1)).all()):
+        raise ValueError("bernoulli: every element must be a probability between 0 and 1")
+    draws = _draw("bernoulli", "random_uniform", tuple(input.shape), float32, input.device, generator)
+    return (draws.double() < chances).to(input.dtype)
 
 
 def multinomial(
@@ -225,7 +314,20 @@ def multinomial(
     Returns
     -------
     Tensor of int64, (num_samples,) or (N, num_samples)
+
+    Raises
+    ------
+    ValueError
+        When weights are negative, not finite or all zero, or fewer than the numbers to be drawn are above zero.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.multinomial(tg.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
     """
+    if num_samples < 1:
+        raise ValueError(f"multinomial: at least one number must be drawn, got num_samples = {num_samples}")
     if input.dim() not in (1, 2) or not input.is_floating_point():
         raise ValueError(f"multinomial: expected a floating-point tensor of 1 or 2 dimensions, got {describe(input)}")
     weights = input.detach().double()

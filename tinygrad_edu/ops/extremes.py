@@ -10,8 +10,8 @@ from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import Dims, ValuesAndIndices, spread
 from tinygrad_edu.ops._types import axes_of, axis_of, count, xp
 from tinygrad_edu.ops.elementwise import as_type_of, clone, maximum, minimum
-from tinygrad_edu.ops.gather import gather
-from tinygrad_edu.ops.shape import squeeze
+from tinygrad_edu.ops.indexing import GetItem
+from tinygrad_edu.ops.shape import unsqueeze
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -122,9 +122,16 @@ def _with_indices(place: Any, x: Tensor, dim: int, keepdim: bool) -> ValuesAndIn
     if not x.shape:
         return ValuesAndIndices(clone(x), place(x, dim))
     axis = axis_of(dim, len(x.shape))
-    where = place(x, axis, True)
-    values = gather(x, axis, where)
-    return ValuesAndIndices(values, where) if keepdim else ValuesAndIndices(squeeze(values, axis), squeeze(where, axis))
+    where = place(x, axis, keepdim)
+    ns = xp(where._data)
+    others = [n for i, n in enumerate(x.shape) if i != axis]
+    lines = [
+        ns.reshape(ns.arange(n), (*(1 for _ in others[:i]), n, *(1 for _ in others[i + 1 :])))
+        for i, n in enumerate(others)
+    ]
+    index = ns.reshape(where._data, tuple(others))
+    values = run(GetItem(), (x, (*lines[:axis], index, *lines[axis:])))
+    return ValuesAndIndices(unsqueeze(values, axis) if keepdim else values, where)
 
 
 class Place(Op):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.backends import is_array
+from tinygrad_edu.dtypes import bool_, from_raw, uint8
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import VIEW
 from tinygrad_edu.ops._types import count, fit, nothing, xp
@@ -25,7 +26,7 @@ class GetItem(Op):
         self.shape, self.dtype, self.index = x.shape, x.dtype, index
         parts = index if isinstance(index, tuple) else (index,)
         # Kept only so that writing into an index before the backward pass is noticed.
-        self.saved = tuple(p for p in parts if hasattr(p, "dtype")) or None
+        self.saved = tuple([p for p in parts if hasattr(p, "dtype")]) or None
         return xp(x).getitem(x, index)
 
     def backward(self, g: Any) -> Any:
@@ -42,9 +43,10 @@ class Slice(GetItem):
     name = "getitem"
 
     def forward(self, x: Any, index: Any) -> Any:
+        self.shape, self.dtype, self.index = x.shape, x.dtype, index
         parts = index if isinstance(index, tuple) else (index,)
         # With "..." the result is an array on the memory of x also where numbers leave no dimension.
-        return super().forward(x, parts if builtins.any(p is ... for p in parts) else (*parts, ...))
+        return xp(x).getitem(x, parts if ... in parts else (*parts, ...))
 
 
 class Placed(Op):
@@ -68,18 +70,22 @@ def placed(values: Tensor, index: Any, shape: tuple[int, ...]) -> Tensor:
 
 def raw_index(index: Any) -> tuple[Any, bool]:
     """An index with tensors replaced by their arrays, and whether it is basic (gives a view)."""
+    if type(index) is int:
+        return index, True
     if isinstance(index, tuple):
         parts = [raw_index(i) for i in index]
-        return tuple(p for p, _ in parts), builtins.all(b for _, b in parts)
+        return tuple([p for p, _ in parts]), builtins.all(b for _, b in parts)
     if isinstance(index, function.Tensor):
         raw = index._data
-        kind = str(raw.dtype)
-        if "float" in kind:
-            raise IndexError(f"getitem: tensors used as indices must be integers or booleans, got {index.dtype}")
-        if not raw.shape and "int" in kind:
+        kind = from_raw(raw.dtype)
+        if kind.is_floating_point:
+            raise IndexError(f"getitem: tensors used as indices must be integers or booleans, got {kind}")
+        if not raw.shape and kind is not bool_:
             return int(raw), True
         return _no_bytes(raw), False
     if isinstance(index, slice):
+        if index.step is None and type(index.start) in _ENDS and type(index.stop) in _ENDS:
+            return index, True
         ends = [int(e) if isinstance(e, function.Tensor) else e for e in (index.start, index.stop, index.step)]
         if ends[2] is not None and ends[2] <= 0:
             raise ValueError(f"getitem: slices with step {ends[2]} are not supported; use flip")
@@ -104,9 +110,12 @@ def raw_index(index: Any) -> tuple[Any, bool]:
     )
 
 
+_ENDS = (int, type(None))
+
+
 def _no_bytes(raw: Any) -> Any:
     """Refuse bytes as an index, which PyTorch takes for a mask and NumPy for numbers."""
-    if str(raw.dtype).endswith("uint8"):
+    if from_raw(raw.dtype) is uint8:
         raise IndexError("getitem: an index of uint8 could be a mask or numbers; convert it to bool or to int64")
     return raw
 

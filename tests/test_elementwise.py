@@ -305,6 +305,12 @@ def test_powers_at_the_edge_of_their_domain() -> None:
     assert mixed[1].item() == 0.0 and mixed[3].item() == 0.5
 
 
+def test_the_step_function_has_a_gradient_by_its_values_alone() -> None:
+    x, values = leaf(-1.0, 0.0, 2.0), leaf(5.0, 6.0, 7.0)
+    tg.heaviside(x, values).sum().backward()
+    assert [x.grad.tolist(), values.grad.tolist()] == [[0.0] * 3, [0.0, 1.0, 0.0]]
+
+
 def test_sinc_has_the_derivatives_of_its_power_series_at_zero() -> None:
     x = leaf(0.0, 1e-4)
     (first,) = tg.autograd.grad(tg.sinc(x).sum(), x, create_graph=True)

@@ -46,6 +46,13 @@ class Round(Piecewise):
     __slots__ = ()
     function = "round"
 
+    def forward(self, x: Any, decimals: int = 0) -> Any:
+        if decimals == 0:
+            return super().forward(x)
+        scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+        ns = xp(x)
+        return ns.round(x * scale) / scale if decimals > 0 else ns.round(x / scale) * scale
+
 
 class Trunc(Piecewise):
     __slots__ = ()
@@ -73,9 +80,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """
     if decimals == 0:
         return run1(Round, input)
-    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
-    x = floating("round", input)
-    return run1(Round, x * scale) / scale if decimals > 0 else run1(Round, x / scale) * scale
+    return run1(Round, floating("round", input), decimals)
 
 
 def trunc(input: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -70,6 +71,22 @@ def distinct(draw: Any, count: int = 2) -> tuple[Any, ...]:
     """Tensors whose elements differ from those of the others by at least a quarter."""
     grids = [[k + i / count for k in range(-3, 4)] for i in range(count)]
     return draw(operands(*map(st.sampled_from, grids)))
+
+
+def slopes(*derivatives: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    """A convention: the derivative by each tensor argument as a function of the arguments, on kinks as elsewhere."""
+
+    def convention(g: Any, *args: Any) -> tuple[Any, ...]:
+        tensors = [a for a in args if isinstance(a, np.ndarray)]
+        return tuple(_summed(g * d(*args), a.shape) for d, a in zip(derivatives, tensors, strict=True))
+
+    return convention
+
+
+def _summed(g: Any, shape: tuple[int, ...]) -> Any:
+    """A gradient summed over the dimensions along which its argument was broadcast."""
+    g = g.sum(tuple(range(g.ndim - len(shape))))
+    return g.sum(tuple(i for i, n in enumerate(shape) if n == 1 != g.shape[i]), keepdims=True)
 
 
 def unary(

@@ -12,8 +12,9 @@ import tinygrad_edu as tg
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.testing import strategies as some
 from tinygrad_edu.testing.spec import Bad, OpSpec
-from tinygrad_edu.testing.specs._elementwise import REAL, at, away, filled, spec, unary
+from tinygrad_edu.testing.specs._elementwise import REAL, at, away, filled, slopes, spec, unary
 
+_ALPHA, _SCALE = 1.6732632423543772, 1.0507009873554805
 _FLOATS = "float64 float32"
 _AWAY, _AT = away(0.0), at(0.0)
 _ZERO = "the derivative at 0 is 0"
@@ -31,8 +32,7 @@ def _elu(x: Any, alpha: float = 1.0, rate: float = 1.0) -> Any:
 
 
 def _selu(x: Any) -> Any:
-    alpha, scale = 1.6732632423543772, 1.0507009873554805
-    return scale * _elu(x, alpha)
+    return _SCALE * _elu(x, _ALPHA)
 
 
 def _leaky(x: Any, slope: float = 0.01) -> Any:
@@ -64,8 +64,16 @@ def _prelu(draw: Any, elements: Any) -> tuple[Any, Any]:
     return draw(filled(elements, shape)), draw(filled(some.numbers(-1, 1), (count,)))
 
 
+def _per_channel(x: Any, w: Any) -> Any:
+    return w.reshape((-1,) + (1,) * (x.ndim - 2))
+
+
 def _prelu_reference(x: Any, w: Any) -> Any:
-    return np.where(x > 0, x, x * w.reshape((-1,) + (1,) * (x.ndim - 2)))
+    return np.where(x > 0, x, x * _per_channel(x, w))
+
+
+def _weight_gradient(g: Any, w: Any) -> Any:
+    return np.array([g.sum()]) if w.size == 1 else g.sum(tuple(i for i in range(g.ndim) if i != 1))
 
 
 SPECS = [
@@ -73,15 +81,31 @@ SPECS = [
         "relu",
         lambda x: np.maximum(x, 0),
         room=tg,
+        convention=slopes(lambda x: x > 0),
         notes=_ZERO,
         errors=(Bad(lambda: (tg.tensor([True]),), TypeError, "relu"),),
     ),
-    _rectifier("relu6", lambda x: np.clip(x, 0, 6), 0.0, 6.0, notes="the derivative at 0 and 6 is 0", errors=_BOOLEAN),
-    _rectifier("leaky_relu", _leaky, notes="the derivative at 0 is the negative slope", errors=_INTEGER),
+    _rectifier(
+        "relu6",
+        lambda x: np.clip(x, 0, 6),
+        0.0,
+        6.0,
+        convention=slopes(lambda x: (x > 0) & (x < 6)),
+        notes="the derivative at 0 and 6 is 0",
+        errors=_BOOLEAN,
+    ),
+    _rectifier(
+        "leaky_relu",
+        _leaky,
+        convention=slopes(lambda x: np.where(x > 0, 1, 0.01)),
+        notes="the derivative at 0 is the negative slope",
+        errors=_INTEGER,
+    ),
     spec("leaky_relu (slope)", _leaky, st.tuples(_AWAY, st.sampled_from([0.5, -0.5, 2.0])), room=F),
     _rectifier(
         "rrelu",
-        lambda x: _leaky(x, (1 / 8 + 1 / 3) / 2),
+        lambda x: _leaky(x, 11 / 48),
+        convention=slopes(lambda x: np.where(x > 0, 1, 11 / 48)),
         room=tg,
         errors=(*_INTEGER, Bad(lambda: (tg.ones(1), 1, 0), ValueError, "lower")),
     ),
@@ -90,6 +114,10 @@ SPECS = [
         _prelu_reference,
         _prelu(some.away_from([0.0])),
         kinks=_prelu(st.sampled_from([0.0, 1.0, -1.0])),
+        convention=lambda g, x, w: (
+            g * np.where(x > 0, 1, _per_channel(x, w)),
+            _weight_gradient(g * np.where(x > 0, 0, x), w),
+        ),
         dtypes=_FLOATS,
         errors=(
             Bad(lambda: (tg.ones(2, 3), tg.ones(2)), ValueError, "channels"),
@@ -108,6 +136,7 @@ SPECS = [
         lambda x: np.clip(x, -1, 1),
         -1.0,
         1.0,
+        convention=slopes(lambda x: np.abs(x) < 1),
         notes="the derivative at the limits is 0",
         errors=(*_BOOLEAN, Bad(lambda: (tg.ones(1), 1.0, -1.0), ValueError, "min_val")),
     ),
@@ -117,6 +146,7 @@ SPECS = [
         lambda x: np.clip(x / 6 + 0.5, 0, 1),
         -3.0,
         3.0,
+        convention=slopes(lambda x: (np.abs(x) < 3) / 6),
         notes="the derivative at -3 and 3 is 0",
         errors=_INTEGER,
         torch="",
@@ -126,6 +156,7 @@ SPECS = [
         lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
         -3.0,
         3.0,
+        convention=slopes(lambda x: np.where(np.abs(x) < 3, x / 3 + 0.5, x >= 3)),
         notes="the derivative is 0 at -3 and 1 at 3",
         errors=_INTEGER,
     ),
@@ -143,6 +174,7 @@ SPECS = [
         _softshrink,
         -0.5,
         0.5,
+        convention=slopes(lambda x: np.abs(x) > 0.5),
         notes="the derivative at the limits is 0",
         errors=(*_INTEGER, Bad(lambda: (tg.ones(1), -1.0), ValueError, "negative")),
     ),
@@ -153,9 +185,17 @@ SPECS = [
         st.tuples(_AWAY, st.sampled_from([0.5, 2.0])),
         kinks=st.tuples(_AT, st.just(0.5)),
         room=F,
+        convention=slopes(lambda x, alpha: np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))),
         notes="the derivative at 0 is alpha",
     ),
-    _smooth("selu", _selu, _AWAY, room=tg, kinks=_AT),
+    _smooth(
+        "selu",
+        _selu,
+        _AWAY,
+        room=tg,
+        kinks=_AT,
+        convention=slopes(lambda x: np.where(x > 0, 1, _ALPHA * np.exp(np.minimum(x, 0))) * _SCALE),
+    ),
     _smooth("celu", _elu, _AWAY, room=tg),
     spec(
         "celu (alpha)",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.testing import strategies as some
 from tinygrad_edu.testing.spec import Bad
-from tinygrad_edu.testing.specs._elementwise import at, away, binary, filled, operands, spec, unary
+from tinygrad_edu.testing.specs._elementwise import at, away, binary, filled, operands, slopes, spec, unary
 
 _WHOLE = away(*range(-4, 5), distance=0.125)
 _HALVES = away(*[k + 0.5 for k in range(-5, 5)], distance=0.125)
@@ -44,6 +44,7 @@ SPECS = [
         away(0.0),
         order=2,
         kinks=at(0.0),
+        convention=slopes(np.sign),
         notes="the derivative at 0 is 0",
         errors=(Bad(lambda: (tg.tensor([True]),), TypeError, "boolean"),),
     ),
@@ -59,10 +60,17 @@ SPECS = [
         "heaviside",
         np.heaviside,
         operands(some.away_from([0.0]), some.numbers()),
-        order=2,
+        differentiable=False,
         torch="",
         notes=_JUMPS,
         errors=(Bad(lambda: (tg.ones(1), tg.ones(1).double()), TypeError, "one type"),),
+    ),
+    spec(
+        "heaviside (values)",
+        lambda x, y: np.heaviside(np.array(x), y),
+        st.tuples(st.lists(st.sampled_from([-1.0, 0.0, 2.0]), min_size=2, max_size=2), filled(some.numbers(), (2,))),
+        function=lambda x, y: tg.heaviside(y.new_tensor(x), y),
+        torch="",
     ),
     spec(
         "heaviside (at 0)",

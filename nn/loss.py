@@ -19,7 +19,18 @@ class _Loss(Module):
         self.reduction = reduction
 
 
-class CrossEntropyLoss(_Loss):
+class _ClassLoss(_Loss):
+    """What losses of classes share: factors for classes, and a number for targets that do not count."""
+
+    weight: Tensor | None
+
+    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+
+class CrossEntropyLoss(_ClassLoss):
     """The cross entropy -ln softmax(x)[target] between logits (N, C, …) and classes (N, …) or probabilities.
 
     Parameters
@@ -40,8 +51,6 @@ class CrossEntropyLoss(_Loss):
     tensor(1.3863)
     """
 
-    weight: Tensor | None
-
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -49,9 +58,7 @@ class CrossEntropyLoss(_Loss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
+        super().__init__(weight, ignore_index, reduction)
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -59,16 +66,13 @@ class CrossEntropyLoss(_Loss):
         return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
 
 
-class NLLLoss(_Loss):
+class NLLLoss(_ClassLoss):
     """The negative log likelihood -x[target], for log-probabilities (N, C, …) and classes (N, …).
 
     Parameters
     ----------
-    weight : Tensor, (C,), optional
-        A factor for each class.
-    ignore_index : int, default -100
-        Targets with this number do not count.
-    reduction : "mean", "sum" or "none"
+    weight, ignore_index, reduction
+        As in :class:`CrossEntropyLoss`.
 
     Examples
     --------
@@ -77,13 +81,6 @@ class NLLLoss(_Loss):
     >>> nn.NLLLoss()(tg.tensor([[-1.0, -2.0]]), tg.tensor([1]))
     tensor(2.)
     """
-
-    weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Log-probabilities and classes to a number, or one for each target."""

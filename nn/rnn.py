@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 from tinygrad_edu.creation import empty, zeros
 from tinygrad_edu.errors import describe
@@ -182,6 +182,28 @@ class RNNBase(Module):
         return text
 
 
+class _Gated(RNNBase):
+    """A recurrent layer with gates, which has no choice of nonlinearity."""
+
+    _gated: ClassVar[str]  # its mode
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            self._gated, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+        )
+
+
 class _OneState(RNNBase):
     """A recurrent layer whose state is h alone."""
 
@@ -264,7 +286,7 @@ class RNN(_OneState):
         self.nonlinearity = nonlinearity
 
 
-class GRU(_OneState):
+class GRU(_Gated, _OneState):
     """The gated recurrent unit.
 
     rₜ = σ(W_ir xₜ + b_ir + W_hr hₜ₋₁ + b_hr), zₜ = σ(W_iz xₜ + b_iz + W_hz hₜ₋₁ + b_hz),
@@ -275,17 +297,8 @@ class GRU(_OneState):
 
     Parameters
     ----------
-    input_size, hidden_size : int
-        I and H.
-    num_layers : int, default 1
-        L; each layer reads the outputs of the one before.
-    bias : bool, default True
-    batch_first : bool, default False
-        Whether sequences come and go as (N, T, …) instead of (T, N, …); states are not concerned.
-    dropout : float, default 0.0
-        Probability of dropping elements of the outputs between layers, while training.
-    bidirectional : bool, default False
-        Whether a second set of weights reads the sequence backwards; outputs are then (T, N, 2H).
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+        As in :class:`RNN`.
 
     Attributes
     ----------
@@ -303,24 +316,10 @@ class GRU(_OneState):
     (Size([5, 3, 40]), Size([2, 3, 20]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
-        )
+    _gated = "GRU"
 
 
-class LSTM(RNNBase):
+class LSTM(_Gated):
     """Long short-term memory.
 
     iₜ = σ(W_ii xₜ + b_ii + W_hi hₜ₋₁ + b_hi), fₜ and oₜ alike, gₜ = tanh(W_ig xₜ + b_ig + W_hg hₜ₋₁ + b_hg),
@@ -332,17 +331,8 @@ class LSTM(RNNBase):
 
     Parameters
     ----------
-    input_size, hidden_size : int
-        I and H.
-    num_layers : int, default 1
-        L; each layer reads the outputs of the one before.
-    bias : bool, default True
-    batch_first : bool, default False
-        Whether sequences come and go as (N, T, …) instead of (T, N, …); states are not concerned.
-    dropout : float, default 0.0
-        Probability of dropping elements of the outputs between layers, while training.
-    bidirectional : bool, default False
-        Whether a second set of weights reads the sequence backwards; outputs are then (T, N, 2H).
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+        As in :class:`RNN`.
 
     Attributes
     ----------
@@ -360,21 +350,7 @@ class LSTM(RNNBase):
     (Size([3, 5, 20]), Size([1, 3, 20]), Size([1, 3, 20]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
-        )
+    _gated = "LSTM"
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run over a sequence.

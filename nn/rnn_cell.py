@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from tinygrad_edu.creation import empty, zeros
 from tinygrad_edu.errors import describe
@@ -131,7 +131,18 @@ class RNNCell(RNNCellBase):
         return super().extra_repr() + shown
 
 
-class LSTMCell(RNNCellBase):
+class _GatedCell(RNNCellBase):
+    """A cell with gates, which has no choice of nonlinearity."""
+
+    _gates: ClassVar[int]
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, self._gates, device, dtype)
+
+
+class LSTMCell(_GatedCell):
     """A step of long short-term memory; the equations are those of :class:`LSTM`.
 
     Parameters
@@ -156,10 +167,7 @@ class LSTMCell(RNNCellBase):
     (Size([3, 20]), Size([3, 20]))
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+    _gates = 4
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Input (N, I) or (I,) and states (h, c) of (N, H) or (H,), zeros where left out, to the next (h, c)."""
@@ -175,7 +183,7 @@ class LSTMCell(RNNCellBase):
         return (h, c) if input.dim() == 2 else (h.squeeze(0), c.squeeze(0))
 
 
-class GRUCell(RNNCellBase):
+class GRUCell(_GatedCell):
     """A step of the gated recurrent unit; the equations are those of :class:`GRU`.
 
     Parameters
@@ -199,10 +207,7 @@ class GRUCell(RNNCellBase):
     Size([20])
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+    _gates = 3
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Input (N, I) or (I,) and state (N, H) or (H,), zeros where it is left out, to the next state."""

@@ -16,6 +16,7 @@ from tinygrad_edu.nn import functional as F
 torch = pytest.importorskip("torch")
 
 from agreement import LAYOUTS, agree, filled, shapes  # noqa: E402
+from gradcheck import check  # noqa: E402
 
 Call = Callable[..., Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -360,3 +361,51 @@ def test_agrees_with_torch(name: str, data: st.DataObject) -> None:
     # A reshape that follows another layout may have to copy in one library alone: only plain memory is compared.
     share = layout == "plain" or name not in ("reshape", "flatten", "unflatten", "atleast")
     agree(call, [filled(shape, dtype, seed)], [layout], seed, exact="float" not in dtype, share=share)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: y.unsqueeze_(0),
+        lambda y: y.unsqueeze_(1).squeeze_(1),
+        lambda y: y.t_(),
+        lambda y: y.transpose_(0, 1).unsqueeze_(-1),
+        lambda y: y.swapaxes_(0, 1),
+    ],
+)
+def test_a_tensor_that_becomes_a_view_in_place_keeps_its_relatives_right(change: Any) -> None:
+    """Views made before, writes through them and through the tensor, and gradients, as in PyTorch."""
+
+    def run(lib: Any, x: Any) -> Any:
+        y = x * 2
+        row, middle = y[1], y[:, 1:]
+        change(y)
+        y.mul_(x.sum())
+        row.add_(x[0])
+        middle.mul_(3)
+        change(middle)
+        return y * y, row * 1, middle * y.sum()
+
+    array = filled((2, 3), "float64", 3)
+    agree(run, [array], exact=False, share=False)
+    # Outside of the graph at first, and brought into it by a write.
+    second = np.cos(array)
+    check(lambda x, w: change_outside(x, w, change), array, second)
+
+
+def change_outside(x: Any, w: Any, change: Any) -> Any:
+    y = tg.arange(6.0, dtype=tg.float64).reshape(2, 3) + 1
+    row = y[1]
+    change(y)
+    row.mul_(w[0])
+    y.mul_(x.sum())
+    row.add_(x[1])
+    return y * y, row * w[1]
+
+
+def test_a_leaf_does_not_become_a_view_inside_a_graph() -> None:
+    x = tg.zeros(1, 2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        x.squeeze_()
+    with tg.no_grad():
+        assert x.t_().shape == (2, 1)

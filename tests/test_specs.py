@@ -169,6 +169,7 @@ def covered():
     """The public names of everything that a spec is about; an alias counts with its operation."""
     operations = public_operations()
     named = {operation_of(s) for s in ALL_SPECS}
+    named |= {f"Tensor.{method}" for s in ALL_SPECS for method in s.inplace.split()}
     functions = {id(s.function) for s in ALL_SPECS}
     return {name for name, f in operations.items() if name in named or id(f) in functions}
 

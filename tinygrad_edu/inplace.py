@@ -17,10 +17,11 @@ from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.hooks import rewire
 from tinygrad_edu.node import LEAF
+from tinygrad_edu.ops import shape
 from tinygrad_edu.ops._types import nothing, xp
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import IndexAdd, SetItem, _as_array, numbers_first, raw_index
-from tinygrad_edu.views import replay
+from tinygrad_edu.views import replay, settle
 from tinygrad_edu.writes import writes
 
 if TYPE_CHECKING:
@@ -200,12 +201,50 @@ def _move_on(x: Tensor, out: Tensor) -> None:
     if x._view is None:
         rewire(x, out._node)
         return
+    settle(x)
     base, _, steps, _ = x._view
     written = run(WriteView(), (base, out, steps))
     rewire(base, written._node)
     again = replay(base, steps)
     rewire(x, again._node)
     x._view = again._view
+
+
+def become_view(x: Tensor, make: Any, *settings: Any) -> Tensor:
+    """Turn ``x`` into a view of what it was, as ``x.unsqueeze_(0)`` does; its other views follow what it was."""
+    x._current()
+    if modes.grad and x._node is not None:
+        _refuse_leaf(x)
+    was = x
+    if x._view is None:
+        was = type(x)._wrap(x._data)
+        was._node = x._node
+    out = make(was, *settings)
+    x._data = out._data
+    if modes.grad or x._node is None or x._node.kind != LEAF:
+        rewire(x, out._node)
+        x._view = out._view
+    return x
+
+
+def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
+    """In-place :func:`squeeze`: the tensor itself loses dimensions of size 1."""
+    return become_view(self, shape.squeeze, dim)
+
+
+def unsqueeze_(self: Tensor, dim: int) -> Tensor:
+    """In-place :func:`unsqueeze`: the tensor itself gets a dimension of size 1."""
+    return become_view(self, shape.unsqueeze, dim)
+
+
+def t_(self: Tensor) -> Tensor:
+    """In-place :func:`t`."""
+    return become_view(self, shape.t)
+
+
+def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
+    """In-place :func:`transpose`."""
+    return become_view(self, shape.transpose, dim0, dim1)
 
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:

@@ -134,6 +134,8 @@ class Methods(ElementwiseMethods):
     int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
 
     # In place
+    squeeze_, unsqueeze_, t_, transpose_ = (_lazy(n) for n in ("squeeze_", "unsqueeze_", "t_", "transpose_"))
+    swapaxes_ = swapdims_ = _lazy("transpose_")
     scatter_, scatter_add_, scatter_reduce_ = sc.scatter_, sc.scatter_add_, sr.scatter_reduce_
     index_add_, index_copy_, index_fill_ = sc.index_add_, sc.index_copy_, sc.index_fill_
     index_put_, put_ = sc.index_put_, sc.put_

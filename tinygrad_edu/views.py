@@ -46,9 +46,20 @@ def replay(base: Any, last: Step) -> Any:
     return base
 
 
+def settle(t: Tensor) -> None:
+    """Where the base of a view has itself become a view, of what it was (as by ``t_()``), take that for the base."""
+    base, *rest = t._view
+    while base._view is not None:
+        base = base._view[0]
+    t._view = (base, *rest)
+
+
 def follow_base(t: Tensor) -> None:
     """Wire a view to its base's newest value, after the base was written in place inside a graph."""
-    base, _, steps, recorded = t._view
+    settle(t)
+    base, at, steps, recorded = t._view
+    if base._node is at:
+        return
     if base._node is None or base._node.kind == LEAF:  # requires_grad_() or detach_(), not a write
         t._view = (base, base._node, steps, recorded)
         return

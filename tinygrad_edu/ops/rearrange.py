@@ -281,7 +281,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     if any(len(x.shape) != 1 for x in tensors) or not tensors:
         raise ValueError(f"cartesian_prod: expected vectors, got shapes {[tuple(x.shape) for x in tensors]}")
     if len(tensors) == 1:
-        return tensors[0]
+        return reshape(tensors[0], tuple(tensors[0].shape))
     return stack([ravel(x) for x in meshgrid(*tensors)], 1)
 
 

@@ -345,12 +345,12 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 def atleast_1d(*tensors: Any) -> Any:
     """Tensors without dimensions get one; a tuple for several tensors or a sequence of them."""
-    return _each(tensors, lambda x: reshape(x, (1,)) if not x.shape else x)
+    return _each(tensors, lambda x: reshape(x, tuple(x.shape) or (1,)))
 
 
 def atleast_2d(*tensors: Any) -> Any:
     """Tensors with fewer than two dimensions get dimensions of size 1 in front."""
-    return _each(tensors, lambda x: reshape(x, (1,) * (2 - len(x.shape)) + tuple(x.shape)) if len(x.shape) < 2 else x)
+    return _each(tensors, lambda x: reshape(x, (1,) * (2 - len(x.shape)) + tuple(x.shape)))
 
 
 def atleast_3d(*tensors: Any) -> Any:
@@ -365,7 +365,9 @@ def atleast_3d(*tensors: Any) -> Any:
 
     def deepen(x: Any) -> Any:
         shape = tuple(x.shape)
-        return x if len(shape) > 2 else reshape(x, (*shape, 1) if len(shape) == 2 else (1, *(shape or (1,)), 1))
+        if len(shape) > 2:
+            return reshape(x, shape)
+        return reshape(x, (*shape, 1) if len(shape) == 2 else (1, *(shape or (1,)), 1))
 
     return _each(tensors, deepen)
 

@@ -1,0 +1,494 @@
+"""Indexing: reading and writing by index, along a dimension or through a mask; searching and counting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+import tinygrad_edu.nn.functional as F
+from tinygrad_edu import Tensor
+from tinygrad_edu.testing.spec import OpSpec
+from tinygrad_edu.testing.specs._drawing import bad, index, positive, whole, with_tensor, zeros
+from tinygrad_edu.testing.strategies import indices, integers, masks, numbers, separated, shapes, tensors
+
+
+def _at(x: Any, axis: int, places: Any) -> Any:
+    """The full NumPy index of elements along an axis."""
+    grid = list(np.ix_(*map(range, places.shape)))
+    grid[axis] = places
+    return tuple(grid)
+
+
+def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
+    out = x.copy()
+    change(out)
+    return out
+
+
+def _assign(index: Any, value: Any) -> Callable[[Any], None]:
+    return lambda out: out.__setitem__(index, value)
+
+
+# References that visit one element after the other -------------------------------------------------------------------
+
+
+def _cropped(places: Any, src: Any) -> Any:
+    return src[tuple(map(slice, places.shape))]
+
+
+def _scatter(x: Any, axis: int, places: Any, src: Any) -> Any:
+    return _changed(x, _assign(_at(x, axis, places), _cropped(places, src) if np.ndim(src) else src))
+
+
+def _scatter_add(x: Any, axis: int, places: Any, src: Any) -> Any:
+    return _changed(x, lambda out: np.add.at(out, _at(x, axis, places), _cropped(places, src)))
+
+
+def _scatter_reduce(x: Any, axis: int, places: Any, src: Any, how: str, include_self: bool) -> Any:
+    groups: dict[Any, list[float]] = {}
+    for at in np.ndindex(places.shape):
+        to = (*at[:axis], int(places[at]), *at[axis + 1 :])
+        groups.setdefault(to, [x[to]] if include_self else []).append(src[at])
+    out = x.copy()
+    combine: Any = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[how]
+    for to, values in groups.items():
+        out[to] = combine(values)
+    return out
+
+
+def _index_add(x: Any, axis: int, places: Any, source: Any) -> Any:
+    return _changed(x, lambda out: np.add.at(out, (*[slice(None)] * axis, places), source))
+
+
+def _index_copy(x: Any, axis: int, places: Any, source: Any) -> Any:
+    return _changed(x, _assign((*[slice(None)] * axis, places), source))
+
+
+def _index_put(x: Any, where: Any, values: Any, accumulate: bool) -> Any:
+    if accumulate:
+        return _changed(x, lambda out: np.add.at(out, tuple(where), values))
+    return _changed(x, _assign(tuple(where), values))
+
+
+def _put(x: Any, places: Any, source: Any, accumulate: bool) -> Any:
+    flat = x.reshape(-1).copy()
+    if accumulate:
+        np.add.at(flat, places, source)
+    else:
+        flat[places] = source
+    return flat.reshape(x.shape)
+
+
+def _masked_scatter(x: Any, mask: Any, source: Any) -> Any:
+    mask = np.broadcast_to(mask, x.shape)
+    return _changed(x, _assign(mask, source.reshape(-1)[: np.sum(mask)]))
+
+
+def _unique(x: Any, consecutive: bool) -> Any:
+    flat = x.reshape(-1)
+    return flat[np.r_[True, flat[1:] != flat[:-1]]] if consecutive and flat.size else np.unique(flat)
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+def _numpy_index(x: Any, where: Any) -> Any:
+    """NumPy moves dimensions where numbers stand beside integer tensors: take the numbers first."""
+    parts = where if isinstance(where, tuple) else (where,)
+    parts = tuple(np.asarray(p) if isinstance(p, Tensor) else p for p in parts)
+    if all(isinstance(p, int) or p is None or p is ... or isinstance(p, slice) for p in parts):
+        return x[parts]
+    first, rest = [], []
+    for p in parts:
+        if isinstance(p, int):
+            first.append(p)
+        elif p is None or p is ... or isinstance(p, slice):
+            first.append(p)
+            rest.append(... if p is ... else slice(None))
+        else:
+            first += [slice(None)] * (p.ndim if p.dtype == bool else 1)
+            rest.append(p)
+    return x[tuple(first)][tuple(rest)]
+
+
+def _index_of(draw: Any, x: Tensor) -> tuple[Any]:
+    drawn = draw(indices(tuple(x.shape)))
+    if isinstance(drawn, tuple) and not any(p is ... for p in drawn):
+        drawn = (*drawn, ...)  # a tuple of tensors alone would be taken for several arguments
+    return (drawn,)
+
+
+def _along(draw: Any, x: Tensor, smaller: bool = True) -> tuple[int, Tensor]:
+    """A dimension and an index of elements along it."""
+    axis = positive(draw, x)
+    shape = [draw(st.integers(1, n)) if smaller else n for n in x.shape]
+    shape[axis] = draw(st.integers(1, 3))
+    return axis, whole(draw, shape, 0, x.shape[axis])
+
+
+def _scatter_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    axis, places = _along(draw, x)
+    return axis, places, draw(tensors(tuple(n + draw(st.integers(0, 1)) for n in places.shape)))
+
+
+def _reduce_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    axis, places = _along(draw, x)
+    how = draw(st.sampled_from(["sum", "prod", "mean"]))
+    return axis, places, draw(tensors(tuple(places.shape))), how, draw(st.booleans())
+
+
+def _sum_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    axis, places = _along(draw, x)
+    return axis, places, draw(tensors(tuple(places.shape)))
+
+
+@st.composite
+def _extreme_arguments(draw: Any, ties: bool = False) -> tuple[Any, ...]:
+    shape = draw(shapes(1, 2))
+    source = (*shape[:-1], draw(st.integers(1, 3)))
+    n = math.prod(shape)
+    every = draw(separated((n + math.prod(source),)))
+    x, src = every[:n].reshape(shape), every[n:].reshape(source)
+    if ties:
+        x, src = tg.ones(shape, dtype=tg.float64), tg.ones(source, dtype=tg.float64)
+    return (
+        x.clone(),
+        len(shape) - 1,
+        whole(draw, source, 0, shape[-1]),
+        src.clone(),
+        draw(st.sampled_from(["amax", "amin"])),
+        draw(st.booleans()),
+    )
+
+
+def _slices(draw: Any, x: Tensor, distinct: bool = False) -> tuple[int, Tensor, tuple[int, ...]]:
+    axis = positive(draw, x)
+    n = x.shape[axis]
+    if distinct:
+        order = draw(st.permutations(range(n)))[: draw(st.integers(1, n))]
+        places = tg.tensor(list(order), dtype=tg.int64)
+    else:
+        places = whole(draw, (draw(st.integers(1, 3)),), 0, n)
+    return axis, places, (*x.shape[:axis], len(places), *x.shape[axis + 1 :])
+
+
+def _slices_and_source(distinct: bool) -> Any:
+    def arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+        axis, places, shape = _slices(draw, x, distinct)
+        return axis, places, draw(tensors(shape))
+
+    return with_tensor(arguments, 1)
+
+
+def _put_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    if draw(st.booleans()):
+        places = whole(draw, (draw(st.integers(1, 3)),), -x.numel(), x.numel())
+        return places, draw(tensors(tuple(places.shape))), True
+    order = draw(st.permutations(range(x.numel())))[: draw(st.integers(1, x.numel()))]
+    return tg.tensor(list(order), dtype=tg.int64), draw(tensors((len(order),))), False
+
+
+def _index_put_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    k = draw(st.integers(1, x.dim()))
+    common = draw(st.integers(1, 3))
+    where = [whole(draw, (common,), 0, n) for n in x.shape[:k]]
+    shape = (common, *x.shape[k:])
+    return where, draw(tensors(shape[draw(st.integers(0, len(shape))) :])), True
+
+
+def _mask_for(draw: Any, x: Tensor) -> Tensor:
+    return draw(masks(tuple(1 if draw(st.booleans()) else n for n in x.shape)))  # type: ignore[no-any-return]
+
+
+def _masked_scatter_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    return _mask_for(draw, x), draw(tensors((x.numel() + draw(st.integers(0, 1)),)))
+
+
+@st.composite
+def _sorted_and_values(draw: Any) -> Any:
+    rows = draw(st.sampled_from([(), (2,)]))
+    sequence = draw(tensors((*rows, draw(st.integers(1, 4)))))
+    ordered = tg.tensor(np.sort(sequence.numpy(), -1))
+    return ordered, draw(tensors((*rows, draw(st.integers(1, 3)))))
+
+
+def _positions(sequence: Any, values: Any) -> Any:
+    return np.sum(sequence[..., None, :] < values[..., :, None], -1)
+
+
+READING = [
+    OpSpec(
+        "Tensor.__getitem__",
+        Tensor.__getitem__,
+        with_tensor(_index_of, 1),
+        _numpy_index,
+        torch=lambda torch, x, where: x[where],
+        errors=bad(IndexError, "getitem: .*5", zeros(3), 5),
+    ),
+    OpSpec(
+        "gather",
+        tg.gather,
+        with_tensor(_along, 1),
+        lambda x, axis, places: x[_at(x, axis, places)],
+        methods="gather",
+        torch="gather",
+        errors=bad(IndexError, "gather: index 3", zeros(3), 0, index(3)),
+    ),
+    OpSpec(
+        "index_select",
+        tg.index_select,
+        with_tensor(lambda draw, x: _slices(draw, x)[:2], 1),
+        lambda x, axis, places: np.take(x, places, axis),
+        methods="index_select",
+        torch="index_select",
+        errors=bad(IndexError, "index_select: index 3", zeros(3), 0, index(3)),
+    ),
+    OpSpec(
+        "take",
+        tg.take,
+        with_tensor(lambda draw, x: (whole(draw, draw(shapes(0, 2)), -x.numel(), x.numel()),)),
+        lambda x, places: np.take(x, places),
+        methods="take",
+        torch="take",
+        errors=bad(IndexError, "take: index 3", zeros(3), index(3)),
+    ),
+    OpSpec(
+        "take_along_dim",
+        tg.take_along_dim,
+        with_tensor(lambda draw, x: _along(draw, x, False)[::-1], 1),
+        lambda x, places, axis: np.take_along_axis(x, places, axis),
+        methods="take_along_dim",
+        torch="take_along_dim",
+        errors=bad(ValueError, "differ in dimensions", zeros(3, 1), index(0), 0),
+    ),
+    OpSpec(
+        "masked_select",
+        tg.masked_select,
+        with_tensor(lambda draw, x: (_mask_for(draw, x),)),
+        lambda x, mask: x[np.broadcast_to(mask, x.shape)],
+        methods="masked_select",
+        torch="masked_select",
+        errors=bad(TypeError, "boolean", zeros(3), zeros(3)),
+    ),
+    OpSpec(
+        "F.embedding",
+        F.embedding,
+        tensors((4, 2)).flatmap(
+            lambda w: st.lists(st.integers(0, 3), max_size=3).map(lambda i: (tg.tensor(i, dtype=tg.int64), w))
+        ),
+        lambda rows, table: table[rows],
+        torch="nn.functional.embedding",
+        errors=bad(IndexError, "embedding: index 5", index(5), zeros(3, 2)),
+    ),
+]
+
+WRITING = [
+    OpSpec(
+        "scatter",
+        tg.scatter,
+        with_tensor(_scatter_arguments, 1),
+        _scatter,
+        methods="scatter",
+        inplace="scatter_",
+        errors=bad(IndexError, "scatter: index 3", zeros(3), 0, index(3), 1.0),
+        notes="Of values for one place the last one stays, and alone gets a gradient.",
+    ),
+    OpSpec(
+        "scatter_add",
+        tg.scatter_add,
+        with_tensor(_scatter_arguments, 1),
+        _scatter_add,
+        methods="scatter_add",
+        inplace="scatter_add_",
+        errors=bad(IndexError, "scatter_add: index 3", zeros(3), 0, index(3), zeros(1)),
+    ),
+    OpSpec(
+        "scatter_reduce",
+        lambda x, axis, places, src, how, include: tg.scatter_reduce(x, axis, places, src, how, include_self=include),
+        with_tensor(_reduce_arguments, 1, 2),
+        _scatter_reduce,
+        rtol=1e-10,
+    ),
+    OpSpec(
+        "scatter_reduce (extremes)",
+        lambda x, axis, places, src, how, include: tg.scatter_reduce(x, axis, places, src, how, include_self=include),
+        _extreme_arguments(),
+        _scatter_reduce,
+        kinks=_extreme_arguments(ties=True),
+        errors=bad(ValueError, "reduce must be one of", zeros(3), 0, index(0), zeros(1), "median", True),
+        notes="Equal extremes share the gradient evenly.",
+    ),
+    OpSpec(
+        "Tensor.scatter_reduce_",
+        lambda x, axis, places, src: x.clone().scatter_reduce_(axis, places, src, "sum"),
+        with_tensor(_sum_arguments, 1),
+        _scatter_add,
+    ),
+        lambda x, axis, places, src: _scatter_add(x, axis, places, src),
+    ),
+    OpSpec(
+        "index_add",
+        tg.index_add,
+        _slices_and_source(False),
+        _index_add,
+        methods="index_add",
+        inplace="index_add_",
+        torch="index_add",
+        errors=bad(IndexError, "index_add: index -1", zeros(3), 0, index(-1), zeros(1)),
+    ),
+    OpSpec(
+        "index_copy",
+        tg.index_copy,
+        _slices_and_source(True),
+        _index_copy,
+        methods="index_copy",
+        inplace="index_copy_",
+        torch="index_copy",
+        errors=bad(ValueError, "the source must have shape", zeros(3), 0, index(1), zeros(2)),
+    ),
+    OpSpec(
+        "index_fill",
+        tg.index_fill,
+        with_tensor(lambda draw, x: (*_slices(draw, x)[:2], draw(numbers() | tensors(()))), 1),
+        _index_copy,
+        methods="index_fill",
+        inplace="index_fill_",
+        errors=bad(ValueError, "must be a number", zeros(3), 0, index(1), zeros(2)),
+    ),
+    OpSpec(
+        "index_put",
+        tg.index_put,
+        with_tensor(_index_put_arguments, 1),
+        _index_put,
+        methods="index_put",
+        inplace="index_put_",
+        errors=bad(IndexError, "index_put: .*7", zeros(3), lambda: (tg.tensor([7]),), zeros(1)),
+    ),
+    OpSpec(
+        "put",
+        tg.put,
+        with_tensor(_put_arguments),
+        _put,
+        methods="put",
+        inplace="put_",
+        torch="Tensor.put",
+        errors=bad(ValueError, "2 indices but 1 elements", zeros(3), index(0, 1), zeros(1)),
+    ),
+    OpSpec(
+        "masked_fill",
+        tg.masked_fill,
+        with_tensor(lambda draw, x: (_mask_for(draw, x), draw(numbers() | tensors(())))),
+        lambda x, mask, value: np.where(mask, value, x),
+        methods="masked_fill",
+        inplace="masked_fill_",
+        torch="masked_fill",
+        dtypes="float64 float32",
+        errors=bad(TypeError, "boolean", zeros(3), zeros(3), 1.0),
+    ),
+    OpSpec(
+        "masked_scatter",
+        tg.masked_scatter,
+        with_tensor(_masked_scatter_arguments),
+        _masked_scatter,
+        methods="masked_scatter",
+        inplace="masked_scatter_",
+        torch="masked_scatter",
+        errors=bad(ValueError, "chooses 3 elements", zeros(3), lambda: tg.ones(3, dtype=tg.bool), zeros(2)),
+    ),
+]
+
+
+def _constant(name: str, function: Any, inputs: Any, reference: Any, **more: Any) -> OpSpec:
+    return OpSpec(name, function, inputs, reference, differentiable=False, **more)
+
+
+def _few(low: int, high: int, min_dims: int = 0, max_dims: int = 2) -> Any:
+    """Integer tensors of a few values."""
+    return shapes(min_dims, max_dims).flatmap(lambda shape: integers(shape, low, high))
+
+
+SEARCHING = [
+    _constant("nonzero", tg.nonzero, _few(-1, 2), lambda x: np.argwhere(x), methods="nonzero", torch="nonzero"),
+    _constant("argwhere", tg.argwhere, _few(-1, 2), np.argwhere, methods="argwhere", torch="argwhere"),
+    _constant(
+        "searchsorted",
+        tg.searchsorted,
+        _sorted_and_values(),
+        _positions,
+        torch="searchsorted",
+        errors=bad(ValueError, "differ in rows", zeros(2, 3), zeros(3, 1)),
+    ),
+    _constant(
+        "bucketize",
+        tg.bucketize,
+        _sorted_and_values().filter(lambda c: c[0].dim() == 1).map(lambda c: c[::-1]),
+        lambda values, sequence: _positions(sequence, values),
+        torch="bucketize",
+        errors=bad(ValueError, "one dimension", zeros(2), zeros(2, 2)),
+    ),
+    _constant(
+        "isin",
+        tg.isin,
+        st.tuples(_few(-2, 3), _few(-2, 3)),
+        np.isin,
+        torch="isin",
+        errors=bad(TypeError, "must be a Tensor", 1, 2),
+    ),
+    _constant(
+        "bincount",
+        tg.bincount,
+        _few(0, 4, 1, 1),
+        np.bincount,
+        methods="bincount",
+        torch="bincount",
+        errors=bad(ValueError, "must not be negative, got -1", index(-1)),
+    ),
+    OpSpec(
+        "bincount (weights)",
+        lambda w, i: tg.bincount(i, w),
+        tensors((3,)).flatmap(lambda w: st.tuples(st.just(w), integers((3,), 0, 4))),
+        lambda w, i: np.bincount(i, w),
+    ),
+    _constant(
+        "histc",
+        tg.histc,
+        tensors(shapes(1, 2)).flatmap(lambda x: st.tuples(st.just(x), st.integers(1, 4), st.just(-3.0), st.just(3.0))),
+        lambda x, n, low, high: np.histogram(x, n, (low, high))[0],
+        methods="histc",
+        torch="histc",
+        dtypes="float64 float32",
+        errors=bad(ValueError, "at least one bin", zeros(2), 0),
+    ),
+    _constant(
+        "F.one_hot",
+        F.one_hot,
+        _few(0, 3).map(lambda x: (x, 4)),
+        lambda x, n: np.eye(n)[x],
+        torch="nn.functional.one_hot",
+        errors=bad(IndexError, "class 3 is out of range", index(3), 3),
+    ),
+    OpSpec(
+        "unique",
+        tg.unique,
+        separated(),
+        lambda x: _unique(x, False),
+        methods="unique",
+        notes="Among equal elements the first one gets the gradient.",
+        errors=bad(IndexError, "out of range", zeros(2), True, False, False, 3),
+    ),
+    OpSpec(
+        "unique_consecutive",
+        tg.unique_consecutive,
+        separated(),
+        lambda x: _unique(x, True),
+        methods="unique_consecutive",
+        errors=bad(IndexError, "out of range", zeros(2), False, False, 3),
+    ),
+]
+
+SPECS = READING + WRITING + SEARCHING

@@ -16,70 +16,30 @@ PENDING = set(
     """
     F.binary_cross_entropy_with_logits
     F.cross_entropy
-    F.embedding
-    F.fold
     F.l1_loss
     F.linear
     F.mse_loss
     F.nll_loss
     F.normalize
-    F.one_hot
-    F.pad
-    F.unfold
-    Tensor.__getitem__
     Tensor.bool
-    Tensor.contiguous
     Tensor.cpu
     Tensor.cuda
     Tensor.double
-    Tensor.expand
-    Tensor.expand_as
     Tensor.float
     Tensor.half
-    Tensor.index_add_
-    Tensor.index_copy_
-    Tensor.index_fill_
-    Tensor.index_put_
     Tensor.int
     Tensor.long
-    Tensor.masked_fill_
-    Tensor.masked_scatter_
-    Tensor.put_
-    Tensor.repeat
-    Tensor.reshape_as
-    Tensor.scatter_
-    Tensor.scatter_add_
-    Tensor.scatter_reduce_
     Tensor.type
     Tensor.type_as
-    Tensor.unfold
-    Tensor.view
-    Tensor.view_as
     addbmm
     addmm
     addmv
     addr
-    adjoint
-    argwhere
-    atleast_1d
-    atleast_2d
-    atleast_3d
     baddbmm
-    bincount
-    block_diag
     bmm
-    broadcast_tensors
-    broadcast_to
-    bucketize
-    cartesian_prod
-    cat
     chain_matmul
-    channel_shuffle
     cholesky
     cholesky_solve
-    chunk
-    column_stack
-    combinations
     cross
     det
     diag
@@ -87,78 +47,24 @@ PENDING = set(
     diagonal
     dot
     dropout
-    dsplit
-    dstack
     einsum
-    flatten
-    flip
-    fliplr
-    flipud
-    gather
-    histc
-    hsplit
-    hstack
-    index_add
-    index_copy
-    index_fill
-    index_put
-    index_select
     inner
     inverse
-    isin
     kron
     logdet
-    masked_fill
-    masked_scatter
-    masked_select
     matmul
     matrix_power
-    meshgrid
     mm
-    movedim
     mv
-    narrow
-    nonzero
     outer
-    permute
     pinverse
-    pixel_shuffle
-    pixel_unshuffle
-    put
     qr
-    ravel
-    repeat_interleave
-    reshape
-    roll
-    rot90
-    scatter
-    scatter_add
-    scatter_reduce
-    searchsorted
-    select
     slogdet
-    split
-    split_with_sizes
-    squeeze
-    stack
-    t
-    take
-    take_along_dim
-    tensor_split
     tensordot
-    tile
     trace
-    transpose
     tril
     triu
-    unbind
-    unflatten
-    unique
-    unique_consecutive
-    unsqueeze
     vander
-    vsplit
-    vstack
     """.split()
 )
 

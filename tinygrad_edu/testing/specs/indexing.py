@@ -329,8 +329,6 @@ WRITING = [
         with_tensor(_sum_arguments, 1),
         _scatter_add,
     ),
-        lambda x, axis, places, src: _scatter_add(x, axis, places, src),
-    ),
     OpSpec(
         "index_add",
         tg.index_add,

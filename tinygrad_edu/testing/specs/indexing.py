@@ -103,7 +103,8 @@ def _numpy_index(x: Any, where: Any) -> Any:
     parts = tuple(np.asarray(p) if isinstance(p, Tensor) else p for p in parts)
     if all(isinstance(p, int) or p is None or p is ... or isinstance(p, slice) for p in parts):
         return x[parts]
-    first, rest = [], []
+    first: list[Any] = []
+    rest: list[Any] = []
     for p in parts:
         if isinstance(p, int):
             first.append(p)
@@ -202,7 +203,7 @@ def _index_put_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
 
 
 def _mask_for(draw: Any, x: Tensor) -> Tensor:
-    return draw(masks(tuple(1 if draw(st.booleans()) else n for n in x.shape)))  # type: ignore[no-any-return]
+    return draw(masks(tuple(1 if draw(st.booleans()) else n for n in x.shape)))
 
 
 def _masked_scatter_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:

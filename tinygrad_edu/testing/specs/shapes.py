@@ -72,7 +72,8 @@ def _padded(x: Any, widths: Any, mode: str, value: Any = None) -> Any:
     outer = [(max(a, 0), max(b, 0)) for a, b in pairs]
     if mode == "constant":
         return np.pad(x[inner], outer, constant_values=value or 0)
-    return np.pad(x[inner], outer, mode={"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode])
+    numpys: Any = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    return np.pad(x[inner], outer, mode=numpys[mode])
 
 
 def _block_diagonal(*parts: Any) -> Any:

@@ -31,40 +31,9 @@ PENDING = set(
     Tensor.long
     Tensor.type
     Tensor.type_as
-    addbmm
-    addmm
-    addmv
-    addr
-    baddbmm
-    bmm
-    chain_matmul
-    cholesky
-    cholesky_solve
-    cross
-    det
-    diag
-    diag_embed
-    diagonal
-    dot
     dropout
-    einsum
-    inner
-    inverse
-    kron
-    logdet
-    matmul
-    matrix_power
-    mm
-    mv
-    outer
-    pinverse
-    qr
-    slogdet
-    tensordot
-    trace
     tril
     triu
-    vander
     """.split()
 )
 

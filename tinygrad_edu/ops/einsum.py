@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
+from tinygrad_edu.dtypes import promote_types
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
-from tinygrad_edu.ops._types import axis_of, count, result_type, same_type, xp
+from tinygrad_edu.ops._types import axis_of, count, same_type, xp
 from tinygrad_edu.ops.diagonal import diagonal
 from tinygrad_edu.ops.elementwise import mul
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -76,7 +78,7 @@ def contract(operands: list[Any], labels: list[Labels], out: Labels) -> Tensor:
         operands = [t for k, t in enumerate(operands) if k not in (i, j)] + [made]
         labels = [t for k, t in enumerate(labels) if k not in (i, j)] + [kept]
     x, names = _summed(operands[0], labels[0], set(out))
-    return permute(x, tuple(names.index(c) for c in out)) if names != out else x
+    return permute(x, tuple(names.index(c) for c in out))
 
 
 def _summed(x: Any, labels: Labels, wanted: set[Any]) -> tuple[Any, Labels]:
@@ -220,7 +222,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
             elif n not in (1, sizes[c]):
                 what = repr(c) if isinstance(c, str) else "..."
                 raise ValueError(f"einsum: {what} has size {sizes[c]} and size {n} in {equation!r}")
-    dtype = result_type(*operands)
+    dtype = functools.reduce(promote_types, (x.dtype for x in operands))
     pairs = [_prepared(x.to(dtype), names, sizes) for x, names in zip(operands, labels, strict=True)]
     return contract([x for x, _ in pairs], [names for _, names in pairs], out)
 

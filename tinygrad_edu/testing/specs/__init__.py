@@ -1,8 +1,9 @@
 """What every public operation is: one :class:`~tinygrad_edu.testing.OpSpec` each, in one module a family.
 
 A module of this package has a list ``SPECS``; ``ALL_SPECS`` collects them all. The name of a spec is the operation's public name:
-``"exp"`` for ``tinygrad_edu.exp``, ``"F.normalize"`` for a function of ``nn.functional`` alone, ``"Tensor.expand"`` for what is a
-method alone. A second spec of the same operation, for other arguments, says so in brackets: ``"norm (p=1)"``.
+``"exp"`` for ``tinygrad_edu.exp``, ``"linalg.solve"`` and ``"F.normalize"`` for functions of ``linalg`` and ``nn.functional``,
+``"Tensor.expand"`` for what is a method alone. A second spec of the same operation, for other arguments, says so in brackets:
+``"norm (p=1)"``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def public_operations() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     rooms: list[tuple[str, Any, list[str]]] = [
         ("", tg, list(tg.__all__)),
+        ("linalg.", tg.linalg, list(tg.linalg.__all__)),
         ("F.", functional, list(functional.__all__)),
         ("Tensor.", tg.Tensor, [n for n in dir(tg.Tensor) if not n.startswith("_")] + ["__getitem__"]),
     ]

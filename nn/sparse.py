@@ -28,6 +28,14 @@ class Embedding(Module):
         D, the size of a row.
     padding_idx : int, optional
         A row that gets no gradient, and so stays zero; negative numbers count from the end.
+    max_norm : float, optional
+        Rows that are looked up and have a larger norm are first scaled down to it, in place.
+    norm_type : float, default 2.0
+        The exponent of this norm.
+    scale_grad_by_freq : bool, default False
+        Whether to divide the gradient of a row by how often a call looks it up.
+    sparse : bool, default False
+        Accepted and without effect: the gradient is always kept by rows, until somebody reads ``weight.grad``.
     device, dtype : optional
         Of the table.
 
@@ -58,16 +66,23 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
-        *,
-        device: Any = None,
-        dtype: Any = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
         _weight: Tensor | None = None,
         _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = _row(padding_idx, num_embeddings)
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
         if _weight is None:
             self.weight = Parameter(empty(num_embeddings, embedding_dim, device=device, dtype=dtype), not _freeze)
             self.reset_parameters()
@@ -75,23 +90,32 @@ class Embedding(Module):
             self.weight = Parameter(_weight, not _freeze)
 
     @classmethod
-    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Self:
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
         """Make an embedding of a table (V, D) that is there already, and whose memory is shared.
 
         Parameters
         ----------
         freeze : bool, default True
             Whether the table stays as it is, without gradient.
-        padding_idx : int, optional
-            A row that gets no gradient.
+        padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+            As in :class:`Embedding`.
         """
         if embeddings.dim() != 2:
             raise ValueError(
                 f"Embedding.from_pretrained: expected a table of shape (V, D), got {tuple(embeddings.shape)}"
             )
-        return cls(
-            embeddings.shape[0], embeddings.shape[1], padding_idx=padding_idx, _weight=embeddings, _freeze=freeze
-        )
+        rows, size = embeddings.shape
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return cls(rows, size, *options, _weight=embeddings, _freeze=freeze)
 
     def reset_parameters(self) -> None:
         """Draw the table anew, with zeros in the padding row."""
@@ -102,11 +126,16 @@ class Embedding(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Integers of any shape (…) to vectors (…, D)."""
-        return F.embedding(input, self.weight, self.padding_idx)
+        options = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
+        return F.embedding(input, self.weight, *options)
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
+        for name, value in usual.items():
+            if getattr(self, name) != value:
+                text += f", {name}={getattr(self, name)}"
+        return text
 
 
 def _row(padding_idx: int | None, rows: int) -> int | None:

@@ -85,6 +85,40 @@ def test_embedding_is_that_of_pytorch(data: Any, rows: int, size: int, dtype: st
     )
 
 
+@given(
+    st.none() | st.integers(0, 4),
+    st.none() | st.floats(0.1, 3),
+    st.sampled_from([1.0, 2.0, 3.0]),
+    st.booleans(),
+    st.lists(st.integers(0, 4), max_size=9),
+    seeds,
+)
+def test_embedding_limits_rows_and_weighs_gradients_as_pytorch_does(
+    padding: int | None, limit: float | None, order: float, by_frequency: bool, index: list[int], seed: int
+) -> None:
+    torch = pytest.importorskip("torch")
+    options = {"padding_idx": padding, "max_norm": limit, "norm_type": order, "scale_grad_by_freq": by_frequency}
+    ours = nn.Embedding(5, 3, **options, dtype="float64")
+    theirs = torch.nn.Embedding(5, 3, **options, dtype=torch.float64)
+    assert repr(ours) == repr(theirs)
+    same_state(ours, theirs, seed, scale=1.5)
+    order = 1 if by_frequency else 2  # PyTorch has no second derivative then
+    agree(ours, theirs, [np.array(index, "int64")], parameters(ours, theirs), seed=seed, order=order)
+    np.testing.assert_allclose(ours.weight.detach().numpy(), theirs.weight.detach().numpy(), rtol=1e-12)
+
+
+def test_sparse_embeddings_say_so() -> None:
+    torch = pytest.importorskip("torch")
+    for options in ({"sparse": True}, {"padding_idx": -1, "sparse": True}):
+        assert repr(nn.Embedding(4, 2, **options)) == repr(torch.nn.Embedding(4, 2, **options))
+
+
+def test_a_gradient_that_is_not_finite_does_not_reach_the_padding_row() -> None:
+    embed = nn.Embedding(3, 1, padding_idx=0)
+    embed(tg.tensor([0, 1])).backward(tg.tensor([[math.inf], [2.0]]))
+    assert embed.weight.grad.tolist() == [[0.0], [2.0], [0.0]]
+
+
 def test_the_gradient_of_an_embedding_follows_the_rows_that_were_looked_up() -> None:
     embed = nn.Embedding(1_000_000, 3, padding_idx=1)
     for _ in range(2):  # two look-ups in one graph, two passes into one gradient

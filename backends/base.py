@@ -506,6 +506,10 @@ class Backend:
         """A permutation of 0 … n-1."""
         return self._drawn("random_permutation", generator, n)
 
+    def random_poisson(self, generator: Any, rates: Array) -> Array:
+        """Numbers of events, as int64, where ``rates`` are expected."""
+        return self._drawn("random_poisson", generator, self.to_host(rates))
+
     def get_random_state(self, generator: Any) -> str:
         """The generator's state as text."""
         state: str = _host().get_random_state(generator)

@@ -366,6 +366,9 @@ class NumpyBackend(Backend):
     def random_permutation(self, generator: np.random.Generator, n: int) -> Array:
         return generator.permutation(n)
 
+    def random_poisson(self, generator: np.random.Generator, rates: Array) -> Array:
+        return np.asarray(generator.poisson(rates), np.int64)
+
     def get_random_state(self, generator: np.random.Generator) -> str:
         return json.dumps(generator.bit_generator.state)
 

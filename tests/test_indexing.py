@@ -507,3 +507,22 @@ def test_an_expanded_view_is_not_written() -> None:
     for write in (lambda: x.add_(1), lambda: x.__setitem__(0, 1.0), lambda: x.index_fill_(0, tg.tensor([0]), 1.0)):
         with pytest.raises(RuntimeError, match="expanded view"):
             write()
+
+
+def test_fill_with_a_tensor_differentiates_the_tensor() -> None:
+    agree(
+        lambda lib, x, v: (x * 1).fill_(v.sum()),
+        [filled((2, 3), "float64", 0), filled((2,), "float64", 1)],
+        share=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["tril_indices", "triu_indices"])
+@given(
+    rows=st.integers(0, 4),
+    columns=st.integers(0, 4),
+    offset=st.integers(-5, 5),
+    dtype=st.sampled_from(["int64", "int32"]),
+)
+def test_indices_of_triangles_agree_with_torch(name: str, rows: int, columns: int, offset: int, dtype: str) -> None:
+    agree(lambda lib: getattr(lib, name)(rows, columns, offset, dtype=getattr(lib, dtype)), [])

@@ -31,6 +31,11 @@ DRAWS = {
     "normal_": lambda g: tg.zeros(50).normal_(2, 3, generator=g),
     "bernoulli_": lambda g: tg.zeros(50).bernoulli_(0.5, generator=g),
     "exponential_": lambda g: tg.zeros(50).exponential_(2, generator=g),
+    "log_normal_": lambda g: tg.zeros(50).log_normal_(generator=g),
+    "geometric_": lambda g: tg.zeros(50).geometric_(0.1, generator=g),
+    "cauchy_": lambda g: tg.zeros(50).cauchy_(generator=g),
+    "random_": lambda g: tg.zeros(50).random_(generator=g),
+    "poisson": lambda g: tg.poisson(tg.full((50,), 9.0), generator=g),
 }
 
 
@@ -111,6 +116,8 @@ def test_distributions(dtype: str) -> None:
         (zeros.clone().uniform_(-2, 2), lambda v: (v + 2) / 4),
         (zeros.clone().normal_(3, 2), lambda v: normal_share((v - 3) / 2)),
         (zeros.clone().exponential_(2), lambda v: 1 - math.exp(-2 * v)),
+        (zeros.clone().log_normal_(1, 0.5), lambda v: normal_share((math.log(v) - 1) / 0.5)),
+        (zeros.clone().cauchy_(1, 2), lambda v: 0.5 + math.atan((v - 1) / 2) / math.pi),
     ):
         assert drawn.dtype.name == dtype
         assert distance(drawn.numpy().astype("float64"), share) < 2.2
@@ -132,6 +139,13 @@ def test_frequencies_of_integers_and_classes() -> None:
     assert_frequencies(tg.randint_like(tg.zeros(n), 4).numpy(), dict.fromkeys(range(4), 0.25))
     assert_frequencies(tg.bernoulli(tg.full((n,), 0.3)).numpy(), {0: 0.7, 1: 0.3})
     assert_frequencies(tg.zeros(n).bernoulli_(tg.tensor(0.3)).numpy(), {0: 0.7, 1: 0.3})
+    waiting = {k: 0.7 ** (k - 1) * 0.3 for k in range(1, 6)} | {6: 0.7**5}  # six or more
+    assert_frequencies(tg.zeros(n, dtype="int64").geometric_(0.3).clamp(max=6).numpy(), waiting)
+    assert_frequencies(tg.zeros(n).random_(2, 6).numpy(), dict.fromkeys(range(2, 6), 0.25))
+    assert_frequencies(tg.zeros(n, dtype="bool").random_().numpy(), {0: 0.5, 1: 0.5})
+    events = {k: math.exp(-1.5) * 1.5**k / math.factorial(k) for k in range(4)}
+    events[4] = 1 - sum(events.values())  # four or more
+    assert_frequencies(tg.poisson(tg.full((n,), 1.5)).clamp(max=4).numpy(), events)
     weights = tg.tensor([[1.0, 0.0, 3.0], [0.0, 5.0, 0.0]])
     drawn = tg.multinomial(weights, n, replacement=True).numpy()
     assert_frequencies(drawn[0], {0: 0.25, 1: 0.0, 2: 0.75})
@@ -204,6 +218,13 @@ def test_types_and_leaves() -> None:
         (lambda: tg.multinomial(tg.tensor([1.0]), 0), ValueError, "num_samples = 0"),
         (lambda: tg.multinomial(tg.tensor([1, 1]), 1), ValueError, "floating-point"),
         (lambda: tg.zeros(2).exponential_(0), ValueError, "lambd must be above 0"),
+        (lambda: tg.zeros(2).geometric_(1.0), ValueError, "p must be between 0 and 1"),
+        (lambda: tg.zeros(2).cauchy_(0, 0), ValueError, "sigma must be above 0"),
+        (lambda: tg.zeros(2, dtype=tg.int64).cauchy_(), TypeError, "cauchy_: .* not tg.int64"),
+        (lambda: tg.zeros(2).log_normal_(0, -1), ValueError, "log_normal_: the standard deviation"),
+        (lambda: tg.zeros(2).random_(3, 3), ValueError, "range 3 to 3 is empty"),
+        (lambda: tg.poisson(tg.tensor([-1.0])), ValueError, "not negative"),
+        (lambda: tg.poisson(tg.tensor([1])), TypeError, "floating point, got tg.int64"),
         (lambda: tg.zeros(2).uniform_(2, 1), ValueError, "interval from 2 to 1 is empty"),
         (lambda: tg.manual_seed(1.5), TypeError, "expected an integer, got 1.5"),
         (lambda: tg.manual_seed(2**64), ValueError, "64 bits"),

@@ -122,7 +122,7 @@ def transpose(draw: Draw, shape: tuple[int, ...]) -> Call:
 @case
 def transposed_matrix(draw: Draw, shape: tuple[int, ...]) -> Call:
     kind = draw(st.sampled_from(["t", "T", "mT", "H", "mH", "adjoint"]))
-    if (kind == "T" and len(shape) > 2) or (kind in ("H", "mH", "mT", "adjoint") and len(shape) < 2):
+    if (kind == "T" and len(shape) != 2) or (kind in ("H", "mH", "mT", "adjoint") and len(shape) < 2):
         kind = "t"  # what PyTorch warns of
     return lambda lib, x: getattr(x, kind)() if kind in ("t", "adjoint") else getattr(x, kind)
 

@@ -340,3 +340,28 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     xp = resolve(device).backend
     rows, columns = new_shape((n, n if m is None else m))
     return _finish(xp.eye(rows, columns, dtype=_raw_type(xp, dtype)), requires_grad)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Where the elements of the lower triangle of a (row, col) matrix stand: their rows and columns, (2, number).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
+    return _triangle_indices("tril", row, col, offset, dtype, device)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Where the elements of the upper triangle of a (row, col) matrix stand: their rows and columns, (2, number)."""
+    return _triangle_indices("triu", row, col, offset, dtype, device)
+
+
+def _triangle_indices(half: str, row: int, col: int, offset: int, dtype: Any, device: Any) -> Tensor:
+    xp = resolve(device).backend
+    rows, columns = new_shape((row, col))
+    inside = xp.stack(list(xp.nonzero(getattr(xp, half)(xp.ones((rows, columns), dtype=xp.int64), k=offset))))
+    return _finish(xp.astype(inside, _raw_type(xp, int64 if dtype is None else dtype)), False)

@@ -259,47 +259,14 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Overwrite every element with a number."""
-    return rebind(self, self.new_full(self.shape, value if not isinstance(value, function.Tensor) else value.item()))
+    """Overwrite every element with a number, or with a tensor without dimensions, which gets the sum of the gradient."""
+    if not isinstance(value, function.Tensor):
+        return rebind(self, self.new_full(self.shape, value))
+    if value.shape:
+        raise ValueError(f"fill_: the value must have no dimensions, got shape {tuple(value.shape)}")
+    return copy_(self, value)
 
 
 def zero_(self: Tensor) -> Tensor:
     """Overwrite every element with 0."""
     return fill_(self, 0)
-
-
-def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Overwrite with uniform random numbers in [a, b)."""
-    from tinygrad_edu.random import rand
-
-    if not a <= b:
-        raise ValueError(f"uniform_: the interval from {a} to {b} is empty")
-    return rebind(self, rand(self.shape, generator=generator, dtype=self.dtype, device=self.device) * (b - a) + a)
-
-
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Overwrite with normal random numbers."""
-    from tinygrad_edu.random import randn
-
-    if not std >= 0:
-        raise ValueError(f"normal_: the standard deviation must be at least 0, got {std}")
-    return rebind(self, randn(self.shape, generator=generator, dtype=self.dtype, device=self.device) * std + mean)
-
-
-def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-    """Overwrite with 1 with probability ``p``, a number or a tensor that broadcasts, otherwise 0."""
-    from tinygrad_edu.random import bernoulli
-
-    if isinstance(p, function.Tensor):
-        return rebind(self, bernoulli(p.expand(self.shape), generator=generator).to(self.dtype))
-    return rebind(self, bernoulli(self.detach(), p, generator=generator))
-
-
-def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Overwrite with random numbers of the density λ e^(-λx), x > 0."""
-    from tinygrad_edu.random import rand
-
-    if not lambd > 0:
-        raise ValueError(f"exponential_: lambd must be above 0, got {lambd}")
-    draws = rand(self.shape, generator=generator, dtype=self.dtype, device=self.device)
-    return rebind(self, (1 - draws).log() / -lambd)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu import inplace
+from tinygrad_edu import random_inplace as rn
 from tinygrad_edu.elementwise_methods import ElementwiseMethods, in_place
 from tinygrad_edu.ops import (
     activation,
@@ -32,18 +34,6 @@ from tinygrad_edu.ops import (
 from tinygrad_edu.ops import gather as ga
 from tinygrad_edu.ops import scatter as sc
 from tinygrad_edu.ops import scatter_reduce as sr
-
-
-def _lazy(name: str) -> Any:
-    """A method from ``inplace``, which is imported at the first call because it needs the Tensor."""
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        from tinygrad_edu import inplace
-
-        return getattr(inplace, name)(self, *args, **kwargs)
-
-    method.__name__ = name
-    return method
 
 
 class Methods(ElementwiseMethods):
@@ -134,8 +124,8 @@ class Methods(ElementwiseMethods):
     int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
 
     # In place
-    squeeze_, unsqueeze_, t_, transpose_ = (_lazy(n) for n in ("squeeze_", "unsqueeze_", "t_", "transpose_"))
-    swapaxes_ = swapdims_ = _lazy("transpose_")
+    squeeze_, unsqueeze_, t_ = inplace.squeeze_, inplace.unsqueeze_, inplace.t_
+    transpose_ = swapaxes_ = swapdims_ = inplace.transpose_
     scatter_, scatter_add_, scatter_reduce_ = sc.scatter_, sc.scatter_add_, sr.scatter_reduce_
     index_add_, index_copy_, index_fill_ = sc.index_add_, sc.index_copy_, sc.index_fill_
     index_put_, put_ = sc.index_put_, sc.put_
@@ -143,6 +133,7 @@ class Methods(ElementwiseMethods):
     addmm_, addmv_, addr_ = in_place(products.addmm), in_place(products.addmv), in_place(products.addr)
     addbmm_, baddbmm_ = in_place(products.addbmm), in_place(products.baddbmm)
     cumsum_, cumprod_ = in_place(scan.cumsum), in_place(scan.cumprod)
-    copy_, fill_, zero_ = _lazy("copy_"), _lazy("fill_"), _lazy("zero_")
-    uniform_, normal_ = _lazy("uniform_"), _lazy("normal_")
-    bernoulli_, exponential_ = _lazy("bernoulli_"), _lazy("exponential_")
+    copy_, fill_, zero_ = inplace.copy_, inplace.fill_, inplace.zero_
+    uniform_, normal_, log_normal_ = rn.uniform_, rn.normal_, rn.log_normal_
+    bernoulli_, exponential_, geometric_ = rn.bernoulli_, rn.exponential_, rn.geometric_
+    cauchy_, random_ = rn.cauchy_, rn.random_

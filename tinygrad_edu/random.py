@@ -31,6 +31,7 @@ __all__ = [
     "manual_seed",
     "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
@@ -295,6 +296,31 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         raise ValueError("bernoulli: every element must be a probability between 0 and 1")
     draws = _draw("bernoulli", "random_uniform", tuple(input.shape), float32, input.device, generator)
     return (draws.double() < chances).to(input.dtype)
+
+
+def poisson(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """How many events happen where each element is the number expected: P(k) = e^(-λ) λᵏ / k!, in the type of ``input``.
+
+    Raises
+    ------
+    TypeError
+        When the rates are not of floating point.
+    ValueError
+        When one is negative or not finite.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.poisson(tg.tensor([0.0, 0.0]))
+    tensor([0., 0.])
+    """
+    if not input.is_floating_point():
+        raise TypeError(f"poisson: rates must be of floating point, got {input.dtype}")
+    rates = input.detach()
+    if not bool((rates >= 0).all()) or not bool(rates.isfinite().all()):
+        raise ValueError("poisson: every rate must be finite and not negative")
+    generator, xp = _source(input.device, generator)
+    return Tensor._wrap(xp.random_poisson(generator._raw, rates._data)).to(input.dtype)
 
 
 def multinomial(

@@ -70,7 +70,7 @@ def bad(error: type[Exception], text: str, *args: Any) -> tuple[Bad]:
 
 def zeros(*shape: int) -> Callable[[], Tensor]:
     """Makes zeros, for :func:`bad`."""
-    return lambda: tg.zeros(*shape)
+    return lambda: tg.zeros(shape)
 
 
 def index(*values: Any) -> Callable[[], Tensor]:

@@ -29,11 +29,12 @@ FAMILIES = families()
 ALL_SPECS = [spec for family in FAMILIES.values() for spec in family]
 
 
-_NOT_ON_TENSORS = {"broadcast_shapes"}
+_NOT_ON_TENSORS = {"broadcast_shapes"}  # takes sizes
+_NOT_EVERYWHERE = {"cuda"}  # needs a GPU
 
 
 def _is_operation(value: Any) -> bool:
-    if not inspect.isfunction(value) or value.__name__ in _NOT_ON_TENSORS:
+    if not inspect.isfunction(value) or value.__name__ in _NOT_ON_TENSORS | _NOT_EVERYWHERE:
         return False
     return value.__module__.startswith("tinygrad_edu.ops.") or value.__module__ == functional.__name__
 

@@ -1,0 +1,61 @@
+"""Conversions of type and device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing import strategies as some
+from tinygrad_edu.testing.spec import OpSpec
+
+_NUMBERS = some.tensors()
+
+
+def _to(name: str, dtype: Any, **more: Any) -> OpSpec:
+    """The spec of a method that converts to one type."""
+    return OpSpec(
+        f"Tensor.{name}",
+        getattr(tg.Tensor, name),
+        _NUMBERS,
+        reference=lambda x: x.astype(dtype),
+        methods=name,
+        torch=f"Tensor.{name}",
+        **more,
+    )
+
+
+SPECS = [
+    _to("double", np.float64),
+    _to("cpu", np.float64),
+    *(_to(n, t, differentiable=False) for n, t in (("int", np.int32), ("long", np.int64), ("bool", np.bool_))),
+    # What a narrower type rounds has no numerical derivative.
+    _to("float", np.float32, differentiable=False),
+    OpSpec(
+        "Tensor.half",
+        tg.Tensor.half,
+        _NUMBERS,
+        reference=lambda x: x.astype(np.float16),
+        differentiable=False,
+        methods="half",
+    ),
+    OpSpec(
+        "Tensor.type",
+        lambda x, dtype: x.type(dtype),
+        st.tuples(_NUMBERS, st.sampled_from([tg.float64, tg.int64, tg.bool])),
+        reference=lambda x, dtype: x.astype(dtype.name),
+        differentiable=False,
+        methods="type",
+    ),
+    OpSpec(
+        "Tensor.type_as",
+        lambda x, y: x.type_as(y),
+        st.tuples(_NUMBERS, some.masks((1,)) | some.integers((1,), 0, 2)),
+        reference=lambda x, y: x.astype(y.dtype),
+        differentiable=False,
+        methods="type_as",
+        torch="Tensor.type_as",
+    ),
+]

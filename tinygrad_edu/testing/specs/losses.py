@@ -1,0 +1,200 @@
+"""Losses, dropout and normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.nn import functional as F
+from tinygrad_edu.testing import strategies as some
+from tinygrad_edu.testing.spec import Bad, OpSpec
+
+_REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
+_SHAPES = some.shapes(0, 2)
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
+
+
+@st.composite
+def _pairs(draw: Any, gap: float = 0.0, probabilities: bool = False) -> tuple[Any, ...]:
+    """Input and target of one shape, nowhere closer than ``gap``, and a reduction."""
+    shape = draw(_SHAPES)
+    x = draw(some.tensors(shape))
+    y = draw(some.tensors(shape, 0.0, 1.0) if probabilities else some.tensors(shape))
+    return x, tg.where((x - y).abs() < gap, x + 1, y), draw(_REDUCTIONS)
+
+
+@st.composite
+def _met(draw: Any) -> tuple[Any, ...]:
+    """Input and target that are equal in places."""
+    x, y, reduction = draw(_pairs(0.25))
+    return x, tg.where(draw(some.masks(x.shape)), x, y), reduction
+
+
+@st.composite
+def _classes(draw: Any, log: bool = False, weighted: bool = False, smooth: bool = False) -> tuple[Any, ...]:
+    """Logits (C), (N, C) or (N, C, d), class numbers with some to be ignored, weights, and the other settings."""
+    classes, rest = draw(st.integers(1, 3)), draw(some.shapes(0, 2, 1, 2))
+    shape = (*rest[:1], classes, *rest[1:])
+    x = draw(some.tensors(shape, -2.0, 2.0))
+    ignored = draw(st.sampled_from([-100, 0]))
+    target = draw(some.integers(rest, 0, classes))
+    if ignored and draw(st.booleans()):
+        target = tg.where(draw(some.masks(rest)), target, tg.full_like(target, ignored))
+    reduction = draw(_REDUCTIONS if bool((target != ignored).any()) else st.sampled_from(["sum", "none"]))
+    weight = draw(some.tensors((classes,), 0.5, 2.0)) if weighted else None
+    return x, target, weight, ignored, reduction, *([draw(st.sampled_from([0.0, 0.25]))] if smooth else [])
+
+
+def _log_softmax(x: Any, axis: int) -> Any:
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def _nll(logp: Any, target: Any, weight: Any, ignored: int, reduction: str, smoothing: float = 0.0) -> Any:
+    """The sum over classes written out, one target after the other."""
+    axis = 0 if logp.ndim == 1 else 1
+    rows = np.moveaxis(logp, axis, -1).reshape(-1, logp.shape[axis])
+    weight = np.ones(rows.shape[1]) if weight is None else weight
+    losses, factors = np.zeros(len(rows)), np.zeros(len(rows))
+    for k, (row, label) in enumerate(zip(rows, np.reshape(target, -1), strict=True)):
+        if label != ignored:
+            spread = smoothing / len(row) * np.sum(weight * row)
+            losses[k] = -(1 - smoothing) * weight[label] * row[label] - spread
+            factors[k] = weight[label]
+    if reduction == "none":
+        return losses.reshape(np.shape(target))
+    return losses.sum() / (factors.sum() if reduction == "mean" else 1.0)
+
+
+def _cross_entropy(x: Any, target: Any, weight: Any, ignored: int, reduction: str, smoothing: float) -> Any:
+    return _nll(_log_softmax(x, 0 if x.ndim == 1 else 1), target, weight, ignored, reduction, smoothing)
+
+
+def _soft_cross_entropy(x: Any, target: Any, reduction: str) -> Any:
+    axis = 0 if x.ndim == 1 else 1
+    losses = -(target * _log_softmax(x, axis)).sum(axis=axis)
+    return losses.sum() / (x.size / x.shape[axis]) if reduction == "mean" else _reduced(losses, reduction)
+
+
+@st.composite
+def _soft(draw: Any) -> tuple[Any, ...]:
+    shape = draw(some.shapes(1, 3, 1, 2))
+    return draw(some.tensors(shape, -2.0, 2.0)), draw(some.tensors(shape, 0.0, 1.0)), draw(_REDUCTIONS)
+
+
+def _bce(x: Any, y: Any, reduction: str) -> Any:
+    return _reduced(y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x), reduction)
+
+
+def _seeded_dropout(x: Any, p: float) -> Any:
+    tg.manual_seed(0)  # the same elements for every value of x
+    return F.dropout(x, p)
+
+
+_DIFFERENT = Bad(lambda: (tg.zeros(2), tg.zeros(3)), ValueError, r"\(2,\)")
+_CLASS = Bad(lambda: (tg.zeros(1, 2), tg.tensor([2])), IndexError, "2")
+_COUNT = Bad(lambda: (tg.zeros(2, 3), tg.tensor([1])), ValueError, r"\(1,\)")
+_FLOATS = "float64 float32"
+
+SPECS = [
+    OpSpec(
+        "F.mse_loss",
+        lambda x, y, r="mean": F.mse_loss(x, y, reduction=r),
+        _pairs(),
+        reference=lambda x, y, r: _reduced((x - y) ** 2, r),
+        errors=(_DIFFERENT,),
+        order=3,
+        torch=lambda torch, x, y, r: torch.nn.functional.mse_loss(x, y, reduction=r),
+        dtypes=_FLOATS,
+    ),
+    OpSpec(
+        "F.l1_loss",
+        lambda x, y, r="mean": F.l1_loss(x, y, reduction=r),
+        _pairs(0.25),
+        reference=lambda x, y, r: _reduced(np.abs(x - y), r),
+        kinks=_met(),
+        errors=(_DIFFERENT,),
+        torch=lambda torch, x, y, r: torch.nn.functional.l1_loss(x, y, reduction=r),
+        dtypes=_FLOATS,
+        notes="the derivative is 0 where both are equal",
+    ),
+    OpSpec(
+        "F.binary_cross_entropy_with_logits",
+        lambda x, y, r="mean": F.binary_cross_entropy_with_logits(x, y, reduction=r),
+        _pairs(probabilities=True),
+        reference=_bce,
+        errors=(_DIFFERENT,),
+        order=3,
+        torch=lambda torch, x, y, r: torch.nn.functional.binary_cross_entropy_with_logits(x, y, reduction=r),
+        dtypes="float32",
+    ),
+    OpSpec(
+        "F.binary_cross_entropy_with_logits (weighted)",
+        lambda x, y, r, w, p: F.binary_cross_entropy_with_logits(x, y, w, r, p),
+        st.tuples(_pairs(probabilities=True), st.sampled_from([0.5, 2.0]), st.sampled_from([0.25, 3.0])).map(
+            lambda d: (*d[0], tg.full_like(d[0][0], d[1]), tg.full_like(d[0][0], d[2]))
+        ),
+        reference=lambda x, y, r, w, p: _reduced(w * (p * y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x)), r),
+        torch=lambda torch, x, y, r, w, p: (
+            torch.nn.functional.binary_cross_entropy_with_logits(x, y, w.detach(), reduction=r, pos_weight=p.detach())
+            + 0 * (w.sum() + p.sum())
+        ),
+        dtypes=_FLOATS,
+    ),
+    OpSpec(
+        "F.nll_loss",
+        F.nll_loss,
+        _classes(weighted=True).filter(lambda c: c[3] < 0),
+        reference=_nll,
+        errors=(_CLASS, _COUNT),
+        dtypes=_FLOATS,
+    ),
+    OpSpec(
+        "F.cross_entropy",
+        F.cross_entropy,
+        _classes(smooth=True),
+        reference=_cross_entropy,
+        errors=(_CLASS, _COUNT),
+        torch=lambda torch, x, y, w, i, r, s: torch.nn.functional.cross_entropy(
+            x, y, w, ignore_index=i, reduction=r, label_smoothing=s
+        ),
+        dtypes=_FLOATS,
+    ),
+    OpSpec(
+        "F.cross_entropy (weighted)",
+        F.cross_entropy,
+        _classes(weighted=True).map(lambda c: (*c, 0.25)),
+        reference=_cross_entropy,
+    ),
+    OpSpec(
+        "F.cross_entropy (probabilities)",
+        lambda x, y, r="mean": F.cross_entropy(x, y, reduction=r),
+        _soft(),
+        reference=_soft_cross_entropy,
+        order=3,
+        torch=lambda torch, x, y, r: torch.nn.functional.cross_entropy(x, y, reduction=r),
+        dtypes=_FLOATS,
+    ),
+    OpSpec(
+        "dropout",
+        _seeded_dropout,
+        st.tuples(some.tensors(), st.sampled_from([0.0, 0.25, 0.5, 1.0])),
+        errors=(Bad(lambda: (tg.ones(1), 1.5), ValueError, "probability"),),
+    ),
+    OpSpec(
+        "F.normalize",
+        lambda x, dim: F.normalize(x, 2.0, dim),
+        some.with_axis(some.tensors_away_from([0.0], min_dims=1)),
+        reference=lambda x, dim: x / np.maximum(np.linalg.norm(x, axis=dim, keepdims=True), 1e-12),
+        order=3,
+        torch=lambda torch, x, dim: torch.nn.functional.normalize(x, 2.0, dim),
+        dtypes=_FLOATS,
+        domain="rows that are not zero",
+    ),
+]

@@ -564,3 +564,10 @@ def test_mistakes_in_the_source():
 def test_a_kink_of_one_element_shows_both_of_its_sides(seed):
     """Steps that all went the same way would take |x| at 0 for a smooth function with another derivative."""
     check_gradients(lambda x: x.abs(), tg.zeros(1, dtype=tg.float64), order=1, kink=True, seed=seed)
+
+
+def test_the_middle_one_of_tied_numbers_may_be_any_of_them():
+    x = tg.zeros(3, dtype=tg.float64)
+    check_gradients(lambda x: tg.sort(x)[0], x, kink=True)
+    wrong = function("wrong", np.sort, lambda g, x, y: g * np.array([1.0, 1.5, 1.0]))
+    assert "by input 0[1] is wrong" in report_of(wrong, x, kink=True, order=1)

@@ -28,7 +28,7 @@ def _to(name: str, dtype: Any, **more: Any) -> OpSpec:
 
 
 SPECS = [
-    _to("double", np.float64),
+    _to("double", np.float64, differentiable=False),  # its gradient is of the type that it comes from
     _to("cpu", np.float64),
     *(_to(n, t, differentiable=False) for n, t in (("int", np.int32), ("long", np.int64), ("bool", np.bool_))),
     # What a narrower type rounds has no numerical derivative.

@@ -55,7 +55,12 @@ def written(text):
 def test_the_page_shows_what_its_code_prints(monkeypatch):
     monkeypatch.chdir(ROOT)
     text = PAGE.read_text()
-    assert written(text) == text
+    assert without_lines(written(text)) == without_lines(text)
+
+
+def without_lines(text):
+    """The page without the numbers of lines in the library's own files, which move."""
+    return re.sub(r"(\w+\.py):\d+", r"\1", text)
 
 
 def test_the_page_names_every_check_and_profile():

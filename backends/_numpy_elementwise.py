@@ -47,6 +47,27 @@ def over_blocks(function: Callable[[Array, Array], Any], x: Array, block: int = 
     return out
 
 
+def in_blocks(function: Callable[..., Any], *arrays: Array) -> Any:
+    """Compute a formula of several steps block by block, so that what is between the steps stays in the cache."""
+    x = arrays[0]
+    if not all(is_large(a) and a.shape == x.shape for a in arrays):
+        return function(*arrays)
+    flat = [a.reshape(-1) for a in arrays]
+    first = function(*[a[:BLOCK] for a in flat])
+    outs = [np.empty(x.shape, o.dtype) for o in (first if type(first) is tuple else (first,))]
+    targets = [o.reshape(-1) for o in outs]
+
+    def share(part: slice) -> None:
+        for start in range(part.start, part.stop, BLOCK):
+            at = slice(start, min(start + BLOCK, part.stop))
+            found = function(*[a[at] for a in flat])
+            for target, value in zip(targets, found if type(found) is tuple else (found,), strict=True):
+                target[at] = value
+
+    split(share, x.size, x.size)
+    return tuple(outs) if type(first) is tuple else outs[0]
+
+
 def _relu_into(x: Array, out: Array) -> None:
     # Two operands of one shape are twice as fast as an array and a number.
     np.maximum(x, _zeros[x.dtype][: x.size], out=out)

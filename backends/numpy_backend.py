@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -280,6 +280,9 @@ class NumpyBackend(Backend):
 
     def softmax(self, x: Array, axis: int) -> Array:
         return _elementwise.softmax(x, axis)
+
+    def in_blocks(self, function: Callable[..., Any], *arrays: Array) -> Any:
+        return _elementwise.in_blocks(function, *arrays)
 
     def exp2(self, x: Array) -> Array:
         return np.exp2(x)

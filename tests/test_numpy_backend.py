@@ -84,6 +84,19 @@ assert len(seen) == 1, seen
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
+def test_a_formula_in_blocks_is_the_formula_of_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, fast.LARGE + 3)).astype(np.float32)
+
+    def formula(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return a * b - a, a > b
+
+    for arrays in ((x, y), (x[:9], y[:9]), (x[::2], y[::2]), (x.reshape(-1, 1), y[:2])):
+        for got, want in zip(fast.in_blocks(formula, *arrays), formula(*arrays), strict=True):
+            assert got.dtype == want.dtype
+            np.testing.assert_array_equal(got, want)
+
+
 @pytest.mark.parametrize("n", [5, fast.LARGE + 3])
 def test_nan_and_infinity_pass_through(n: int) -> None:
     x = np.zeros(n, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tinygrad_edu import function
@@ -88,6 +89,13 @@ def run_single(cls: type[Op], x: Any, *settings: Any) -> Any:
     if isinstance(x, function.Tensor) and from_raw(x._data.dtype) is float16:
         return run1(cls, x.to(float32), *settings).to(float16)
     return run1(cls, x, *settings)
+
+
+def in_blocks(formula: Callable[..., Any], *args: Any) -> Any:
+    """A formula of several elementwise steps: on large raw arrays block by block, on tensors as it is."""
+    if any(isinstance(a, function.Tensor) for a in args):
+        return formula(*args)
+    return xp(args[0]).in_blocks(formula, *args)
 
 
 def fill_in(input: Any, out: Any, inplace: bool) -> Any:

@@ -100,6 +100,8 @@ class Clamp(Op):
         self.saved = (x,)
         self.bounds = low, high
         ns = xp(x)
+        if low is not None and high is not None and low <= high:
+            return ns.clip(x, low, high)
         if low is not None:
             x = ns.maximum(x, low)
         return x if high is None else ns.minimum(x, high)
@@ -109,8 +111,8 @@ class Clamp(Op):
         low, high = self.bounds
         if low is not None and high is not None and low >= high:
             return nothing(g)  # the result is high, whatever x is
-        inside = 1 if low is None else as_type_of(x >= low, g)
-        return g * (inside if high is None else inside * as_type_of(x <= high, g))
+        inside = True if low is None else x >= low
+        return g * as_type_of(inside if high is None else inside & (x <= high), g)
 
 
 class ClampBetween(Op):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Fused, Op
 from tinygrad_edu.ops._types import axis_of, to_float, xp
-from tinygrad_edu.ops.elementwise._base import fill_in, floating, run_single
+from tinygrad_edu.ops.elementwise._base import as_type_of, fill_in, floating, in_blocks, run_single
 from tinygrad_edu.ops.elementwise.exponential import exp, sigmoid
 from tinygrad_edu.ops.elementwise.extremes import minimum
 from tinygrad_edu.ops.elementwise.hyperbolic import tanh
@@ -34,12 +34,21 @@ class Elu(Op):
         self.saved = (x,)
         self.factors = alpha, scale, rate
         ns = xp(x)
-        return ns.where(x > 0, x * scale, ns.expm1(ns.minimum(x, 0) * rate) * (alpha * scale))
+
+        def formula(x: Any) -> Any:
+            return ns.maximum(x, 0) * scale + ns.expm1(ns.minimum(x, 0) * rate) * (alpha * scale)
+
+        return ns.in_blocks(formula, x)
 
     def backward(self, g: Any) -> Any:
         (x,) = self.saved
         alpha, scale, rate = self.factors
-        return g * where(x > 0, scale, exp(minimum(x, 0.0) * rate) * (alpha * scale * rate))
+        below = alpha * scale * rate
+
+        def slope(g: Any, x: Any) -> Any:
+            return g * (exp(minimum(x, 0.0) * rate) * below + as_type_of(x > 0, g) * (scale - below))
+
+        return in_blocks(slope, g, x)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -76,14 +85,22 @@ class Softplus(Op):
         self.saved = (x,)
         self.settings = beta, threshold
         ns = xp(x)
-        z = x * beta
-        return ns.where(z > threshold, x, ns.log1p(ns.exp(ns.minimum(z, threshold))) / beta)
+
+        def formula(x: Any) -> Any:
+            z = x * beta
+            return ns.where(z > threshold, x, ns.log1p(ns.exp(ns.minimum(z, threshold))) / beta)
+
+        return ns.in_blocks(formula, x)
 
     def backward(self, g: Any) -> Any:
         (x,) = self.saved
         beta, threshold = self.settings
-        z = x * beta
-        return where(z > threshold, g, g * sigmoid(z))
+
+        def slope(g: Any, x: Any) -> Any:
+            z = x * beta
+            return where(z > threshold, g, g * sigmoid(z))
+
+        return in_blocks(slope, g, x)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -117,7 +134,7 @@ class LogSigmoid(Op):
     def forward(self, x: Any) -> Any:
         self.saved = (x,)
         ns = xp(x)
-        return ns.minimum(x, 0) - ns.log1p(ns.exp(-ns.abs(x)))
+        return ns.in_blocks(lambda x: ns.minimum(x, 0) - ns.log1p(ns.exp(-ns.abs(x))), x)
 
     def backward(self, g: Any) -> Any:
         (x,) = self.saved
@@ -133,13 +150,13 @@ class Silu(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
-        s = xp(x).sigmoid(x)
+        ns = xp(x)
+        s = ns.sigmoid(x)
         self.saved = x, s
         return x * s
 
     def backward(self, g: Any) -> Any:
-        x, s = self.saved
-        return g * (s * (1 + x * (1 - s)))
+        return in_blocks(lambda g, x, s: g * (s * (1 + x * (1 - s))), g, *self.saved)
 
     @staticmethod
     def reference(x: Any) -> Any:
@@ -160,15 +177,19 @@ class Mish(Fused):
     def forward(self, x: Any) -> Any:
         # With n = eˣ, tanh(ln(1 + n)) = n (n + 2) / (n (n + 2) + 2); above 20 it is 1 to the last digit.
         ns = xp(x)
-        n = ns.exp(ns.minimum(x, 20))
-        t = n * (n + 2)
-        t = t / (t + 2)
+
+        def formula(x: Any) -> Any:
+            n = ns.exp(ns.minimum(x, 20))
+            t = n * (n + 2)
+            t = t / (t + 2)
+            return x * t, t
+
+        out, t = ns.in_blocks(formula, x)
         self.saved = x, t
-        return x * t
+        return out
 
     def backward(self, g: Any) -> Any:
-        x, t = self.saved
-        return g * (t + x * ((1 - t * t) * xp(x).sigmoid(x)))
+        return in_blocks(lambda g, x, t: g * (t + x * ((1 - t * t) * sigmoid(x))), g, *self.saved)
 
     @staticmethod
     def reference(x: Any) -> Any:
@@ -187,14 +208,22 @@ class Gelu(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
-        share = 0.5 * (1 + xp(x).erf(x * math.sqrt(0.5)))
+        ns = xp(x)
+
+        def formula(x: Any) -> Any:
+            share = 0.5 * (1 + ns.erf(x * math.sqrt(0.5)))
+            return x * share, share
+
+        out, share = ns.in_blocks(formula, x)
         self.saved = x, share
-        return x * share
+        return out
 
     def backward(self, g: Any) -> Any:
-        x, share = self.saved
-        density = xp(x).exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
-        return g * (share + x * density)
+        def slope(g: Any, x: Any, share: Any) -> Any:
+            density = exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
+            return g * (share + x * density)
+
+        return in_blocks(slope, g, *self.saved)
 
     @staticmethod
     def reference(x: Any) -> Any:
@@ -205,14 +234,22 @@ class GeluTanh(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
-        t = xp(x).tanh(ROOT_2_OVER_PI * (x + GELU_CUBE * (x * x * x)))
+        ns = xp(x)
+
+        def formula(x: Any) -> Any:
+            t = ns.tanh(ROOT_2_OVER_PI * (x + GELU_CUBE * (x * x * x)))
+            return 0.5 * x * (1 + t), t
+
+        out, t = ns.in_blocks(formula, x)
         self.saved = x, t
-        return 0.5 * x * (1 + t)
+        return out
 
     def backward(self, g: Any) -> Any:
-        x, t = self.saved
-        slope = ROOT_2_OVER_PI * (1 + 3 * GELU_CUBE * (x * x))
-        return g * (0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * slope))
+        def slope(g: Any, x: Any, t: Any) -> Any:
+            inner = ROOT_2_OVER_PI * (1 + 3 * GELU_CUBE * (x * x))
+            return g * (0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * inner))
+
+        return in_blocks(slope, g, *self.saved)
 
     @staticmethod
     def reference(x: Any) -> Any:

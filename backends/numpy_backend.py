@@ -127,7 +127,8 @@ class NumpyBackend(Backend):
         return False
 
     def unlock(self, x: Array) -> None:
-        x.flags.writeable = True
+        if not any(stride == 0 and n > 1 for stride, n in zip(x.strides, x.shape, strict=True)):
+            x.flags.writeable = True
 
     def read_only(self, x: Array) -> Array:
         if type(x) is not np.ndarray:

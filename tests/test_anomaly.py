@@ -261,6 +261,64 @@ def test_the_protection_goes_with_the_graph(no_collector: None) -> None:
         x.detach().numpy()[0] = 3.0
 
 
+@pytest.mark.parametrize("view_first", [True, False])
+def test_the_protection_of_a_view_and_of_its_base_are_lifted_in_any_order(view_first: bool, no_collector: None) -> None:
+    x = leaf(1.0, 2.0)
+    with detect_anomaly():
+        h = x * 2
+        part = h[1:]
+        of_view, of_base = (part * part).sum(), (h * h).sum()
+        if view_first:
+            of_view.backward()
+            of_base.backward()
+        else:
+            of_base.backward()
+            of_view.backward()
+    same(x.grad, [8.0, 32.0])
+    h.detach().numpy()[0] = 7.0
+    part.detach().numpy()[0] = 9.0
+    part.add_(1)
+    same(h, [7.0, 10.0])
+
+
+def test_views_of_protected_memory_can_be_written_when_it_can() -> None:
+    x = leaf(1.0, 2.0)
+    with detect_anomaly():
+        h, y = kept(x)
+        views = [h.detach(), h[1:], h.detach()[:1], h.data, h.reshape(2, 1)]
+        wide = h.expand(3, 2)
+        for v in views:
+            with pytest.raises(RuntimeError, match="protects"), tg.no_grad():
+                v.add_(1)
+        y.backward()
+    for v in views:
+        with tg.no_grad():
+            v.add_(1)
+    same(h, [6.0, 8.0])
+    with pytest.raises(RuntimeError, match="expanded view"):
+        wide.detach().add_(1)
+
+
+def test_outside_of_the_mode_nothing_is_protected() -> None:
+    x = leaf(1.0, 2.0)
+    with detect_anomaly():
+        h, y = kept(x)
+        d = h.detach()
+    part = h[1:]
+    d.add_(1)
+    part.detach().numpy()[0] = 7.0
+    same(h, [3.0, 7.0])
+    with pytest.raises(RuntimeError, match=rf"mul kept .*overwritten.*{line_of(kept, 'culprit')}"):
+        y.backward()
+    set_detect_anomaly(True)
+    try:
+        h, y = kept(x)
+    finally:
+        set_detect_anomaly(False)
+    h.detach().numpy()[0] = 7.0
+    same(h, [7.0, 4.0])
+
+
 def test_a_value_that_the_write_itself_keeps_is_no_obstacle() -> None:
     x = leaf(1.0, 2.0)
     with detect_anomaly():

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_edu import backends
+from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes
 from tinygrad_edu.grad_mode import Mode
 from tinygrad_edu.node import CONSTANT, Node, extra_of
@@ -36,6 +36,11 @@ class set_detect_anomaly(Mode):
     def __init__(self, mode: bool = True, check_nan: bool = True) -> None:
         self.settings = {"anomaly": bool(mode), "check_nan": bool(check_nan)}
         self._set_now()
+        _lift_all()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        _lift_all()
 
 
 class detect_anomaly(Mode):
@@ -43,6 +48,10 @@ class detect_anomaly(Mode):
 
     def __init__(self, check_nan: bool = True) -> None:
         self.settings = {"anomaly": True, "check_nan": bool(check_nan)}
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        _lift_all()
 
 
 def caller() -> str:
@@ -64,6 +73,8 @@ def has_nan(x: Any) -> bool:
 def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
     """Called for every operation in anomaly mode."""
     line = caller()
+    for out in outs:
+        inherit_protection(out)
     if modes.check_nan and any(map(has_nan, outs)) and not any(backends.is_array(r) and has_nan(r) for r in raws):
         raise RuntimeError(f"anomaly mode: {node.name} made the first NaN at {line}")
     if node.kind == CONSTANT or not any(e is not None for e in node.edges):
@@ -76,46 +87,81 @@ def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
             extra.locks.add(value)
 
 
-# Why memory must not be written, by the identity of the object that owns it.
-_protected: dict[int, list[str]] = {}
+class _Protection:
+    """Why memory must not be written, and the arrays on it that were made to refuse it."""
+
+    __slots__ = ("arrays", "reasons")
+
+    def __init__(self) -> None:
+        self.reasons: dict[int, str] = {}  # by the node's Locks
+        self.arrays: list[Any] = []
+
+    def lift(self) -> None:
+        """Let the arrays be written again: first the owner of the memory, without which its views cannot be."""
+        for array in sorted(self.arrays, key=lambda a: backends.of(a).root(a) is not a):
+            backends.of(array).unlock(array)
+
+
+_protected: dict[int, _Protection] = {}  # by the identity of the object that owns the memory
 
 
 class Locks:
-    """Write protection of what a node kept, until it is released or the node goes."""
+    """Write protection of what a node kept, until it is released, the node goes, or the mode ends."""
 
     __slots__ = ("held", "reason")
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        self.held: list[tuple[Any, int, bool]] = []
+        self.held: list[tuple[Any, int]] = []
 
     def add(self, value: Any) -> None:
         """Protect an array, where its backend can."""
         xp = backends.of(value)
-        key, locked = id(xp.root(value)), xp.lock(value)
-        if locked or key in _protected:
-            _protected.setdefault(key, []).append(self.reason)
-            self.held.append((value, key, locked))
+        root = xp.root(value)
+        locked = xp.lock(value)
+        if locked or root is not value or id(root) in _protected:
+            protection = _protected.setdefault(id(root), _Protection())
+            protection.reasons[id(self)] = self.reason
+            if locked:
+                protection.arrays.append(value)
+            self.held.append((value, id(root)))
 
     def release(self, only: Any = None) -> None:
-        """Lift the protection of all arrays, or of one."""
-        for value, key, locked in self.held:
+        """Give up all arrays, or one; memory that no other node needs may be written again."""
+        for value, key in self.held:
             if only is None or value is only:
-                if locked:
-                    backends.of(value).unlock(value)
-                _protected[key].remove(self.reason)
-                if not _protected[key]:
-                    del _protected[key]
+                protection = _protected.get(key)
+                if protection is not None:
+                    protection.reasons.pop(id(self), None)
+                    if not protection.reasons:
+                        del _protected[key]
+                        protection.lift()
         self.held = [] if only is None else [h for h in self.held if h[0] is not only]
 
     __del__ = release
 
 
+def inherit_protection(view: Any) -> Any:
+    """A view of write-protected memory refuses writes as well; let that be lifted together with the others."""
+    xp = backends.of(view)
+    protection = _protected.get(id(xp.root(view))) if _protected else None
+    if protection is not None and not xp.is_writable(view):
+        protection.arrays.append(view)
+    return view
+
+
+def _lift_all() -> None:
+    """Outside of the mode nothing is protected; overwritten values are then found by the backward pass."""
+    if not _state.anomaly_threads:
+        while _protected:
+            _protected.popitem()[1].lift()
+
+
 def refuse_protected(raw: Any) -> None:
     """Raise when memory that is about to be written is protected."""
-    if _protected and (reasons := _protected.get(id(backends.of(raw).root(raw)))):
+    if _protected and (found := _protected.get(id(backends.of(raw).root(raw)))):
         raise RuntimeError(
-            f"in-place: anomaly mode protects this value, because {reasons[0]}; clone() it before the write"
+            f"in-place: anomaly mode protects this value, because {next(iter(found.reasons.values()))}; clone() it before the write"
         )
 
 

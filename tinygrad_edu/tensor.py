@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from tinygrad_edu import backends, function, hooks
 from tinygrad_edu._state import modes
+from tinygrad_edu.anomaly import inherit_protection
 from tinygrad_edu.errors import describe
 from tinygrad_edu.node import LEAF, OUTPUT, Leaf, Node
 from tinygrad_edu.sparse import SparseGrad
@@ -171,7 +172,7 @@ class Tensor(Values):
         """The same memory, outside of the graph."""
         xp = backends.of(self._data)
         self._data = xp.viewable(self._data)
-        return Tensor._wrap(xp.alias(self._data))
+        return Tensor._wrap(inherit_protection(xp.alias(self._data)))
 
     def detach_(self) -> Self:
         """Leave the graph: the tensor becomes a leaf that needs no gradient."""

@@ -208,3 +208,37 @@ def test_the_formula_for_any_backend_is_that_of_the_fast_kernel(monkeypatch: pyt
     x = np.random.default_rng(0).normal(size=(5, 4))
     agree(nn.CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), [x, np.array([0, -100, 3, 1, 1])])
     agree(nn.CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), [x, np.array([0, 2, 3, 1, 1])])
+
+
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "nll_loss", "mse_loss", "l1_loss", "binary_cross_entropy_with_logits"]
+)
+def test_means_of_many_half_precision_numbers_are_finite(name: str) -> None:
+    """Neither their sum nor their number is a float16 number."""
+    rng = np.random.default_rng(0)
+    logits = (3 * rng.normal(size=(66_000, 2))).astype("float16")
+    labels = name in ("cross_entropy", "nll_loss")
+    target = tg.tensor(rng.integers(0, 2, size=66_000) if labels else rng.random(size=logits.shape).astype("float16"))
+    x, wide = tg.tensor(logits, requires_grad=True), tg.tensor(logits.astype("float64"), requires_grad=True)
+    loss, expected = getattr(F, name)(x, target), getattr(F, name)(wide, target if labels else target.double())
+    loss.backward(tg.tensor(1000.0, dtype=tg.float16))
+    expected.backward(tg.tensor(1000.0, dtype=tg.float64))
+    assert loss.dtype is x.grad.dtype is tg.float16
+    np.testing.assert_allclose(loss.item(), expected.item(), rtol=2e-3)
+    np.testing.assert_allclose(x.grad.numpy(), wide.grad.numpy(), rtol=2e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"reduction": "none"}, {"weight": True}])
+def test_cross_entropy_in_half_precision(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    logits, weight = rng.normal(size=(20, 3)).astype("float16"), np.array([1, 2, 0.5], "float16")
+    for target in (tg.tensor(rng.integers(0, 3, size=20)), tg.softmax(tg.tensor(logits), 1)):
+
+        def loss(dtype: Any, target: Any = target) -> Any:
+            given = {**options, "weight": tg.tensor(weight).to(dtype)} if "weight" in options else options
+            y = target.to(dtype) if target.is_floating_point() else target
+            return F.cross_entropy(tg.tensor(logits).to(dtype), y, **given)
+
+        found = loss(tg.float16)
+        assert found.dtype is tg.float16
+        np.testing.assert_allclose(found.numpy(), loss(tg.float64).numpy(), rtol=2e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu._state import modes
@@ -110,6 +111,8 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     check_tensors("cross_entropy", input=input, target=target)
     axis = _class_axis("cross_entropy", input, weight)
+    if input.dtype.bits == 16 and not (target.is_floating_point() and target.dtype is not input.dtype):
+        return _widened(cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
     if target.is_floating_point():
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, axis)
     x, labels, keep, counted = _rows("cross_entropy", input, target, axis, ignore_index)
@@ -119,6 +122,14 @@ def cross_entropy(
         return loss if counted or reduction == "sum" else loss + float("nan")
     losses, factors = _weighted_losses(log_softmax(x, 1), labels, keep, weight, label_smoothing)
     return _reduced(losses, factors, counted, reduction, target)
+
+
+def _widened(
+    loss: Callable[..., Tensor], input: Tensor, target: Tensor, weight: Tensor | None, *options: Any
+) -> Tensor:
+    """A loss of half precision, computed in single precision: its sum may be too large where its mean is not."""
+    wide = [t.float() if t is not None and t.is_floating_point() else t for t in (input, target, weight)]
+    return loss(*wide, *options).to(input.dtype)
 
 
 def _class_axis(name: str, input: Tensor, weight: Tensor | None) -> int:
@@ -248,6 +259,8 @@ def nll_loss(
     """
     check_reduction("nll_loss", reduction)
     axis = _class_axis("nll_loss", input, weight)
+    if input.dtype.bits == 16:
+        return _widened(nll_loss, input, target, weight, ignore_index, reduction)
     logp, labels, keep, counted = _rows("nll_loss", input, target, axis, ignore_index)
     losses, factors = _weighted_losses(logp, labels, keep, weight, 0.0)
     return _reduced(losses, factors, counted, reduction, target)

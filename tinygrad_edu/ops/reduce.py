@@ -96,6 +96,8 @@ class Mean(Op):
 
     def share(self, total: Any) -> Any:
         """A sum divided by the number of elements; not a number where there are none."""
+        if self.number > 65504:  # not a float16 number, which as a divisor would be infinite
+            return total * (1 / self.number)
         return total / self.number if self.number else total * float("nan")
 
 

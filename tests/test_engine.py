@@ -251,6 +251,18 @@ def test_backward_for_chosen_inputs() -> None:
         (x * x).backward(inputs=[])
 
 
+def test_an_input_named_twice_gets_its_gradient_once() -> None:
+    x = leaf(2.0)
+    (x * x).backward(inputs=[x, x])
+    same(x.grad, 4.0)
+
+
+def test_an_input_that_is_not_reached_gets_nothing() -> None:
+    x, other = leaf(2.0), leaf(1.0)
+    (x * x).backward(inputs=[other])
+    assert x.grad is None and other.grad is None
+
+
 def test_a_backward_that_stops_early_leaves_the_rest_of_the_graph() -> None:
     """What lies below the inputs that were asked for is not walked, so its values are not released."""
     x = leaf(2.0)
@@ -646,6 +658,31 @@ def test_retain_grad_keeps_the_gradient_of_a_result() -> None:
     x.retain_grad()  # of a leaf it is kept anyway
     with pytest.raises(RuntimeError, match="does not require a gradient"):
         tg.tensor(1.0).retain_grad()
+
+
+def test_a_write_leaves_hooks_with_the_old_value_and_takes_retain_grad_along() -> None:
+    x = leaf(2.0, 1.0)
+    h = x * 3
+    before: list[Any] = []
+    after: list[Any] = []
+    h.register_hook(lambda g: before.append(g.tolist()))
+    h.retain_grad()
+    h.mul_(5)
+    h.register_hook(lambda g: after.append(g.tolist()))
+    (h * h).sum().backward()
+    assert before == [[300.0, 150.0]] and after == [[60.0, 30.0]]
+    same(h.grad, [60.0, 30.0])
+    same(x.grad, [900.0, 450.0])
+
+
+def test_hooks_on_each_result_of_a_function() -> None:
+    x = leaf(2.0)
+    square, cube = TwoResults.apply(x)
+    square.register_hook(lambda g: g * 10)
+    cube.retain_grad()
+    (square + 3 * cube).backward()
+    same(cube.grad, 3.0)
+    same(x.grad, 10 * 4.0 + 3 * 12.0)
 
 
 def test_a_hook_needs_a_gradient() -> None:

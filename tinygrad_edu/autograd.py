@@ -72,7 +72,7 @@ def backward(
             if tensor is not None and tensor._node is not None:
                 accumulate(tensor, g, owned, create_graph)
         return
-    wanted = _sequence(inputs)
+    wanted = list({id(t): t for t in _sequence(inputs)}.values())  # one that is named twice gets its gradient once
     if not wanted:
         raise ValueError("backward: inputs is empty; leave it out to reach all leaves")
     found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)

@@ -39,6 +39,24 @@ class CubeStatic(tg.Function):
         return 3 * x**2 * g
 
 
+class CubeSetup(tg.Function):
+    """The newer form of PyTorch, whose forward knows nothing of the context."""
+
+    @staticmethod
+    def forward(x: Any, n: int) -> Any:
+        return x**n
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, ctx.n = inputs
+        ctx.save_for_backward(x, output)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        x, y = ctx.saved_tensors
+        return ctx.n * y / x * g, None
+
+
 class CubeAttribute(tg.Function):
     def forward(self, x: Any) -> Any:
         self.x = x
@@ -95,7 +113,15 @@ class ExpByResultStatic(tg.Function):
         return g * ctx.y * float(np.log(2.0))
 
 
-CUBES = [Cube.apply, CubeStatic.apply, CubeAttribute.apply, CubeAttributeStatic.apply, CubeOfSettings(1.0), Cube()]
+CUBES = [
+    Cube.apply,
+    CubeStatic.apply,
+    lambda x: CubeSetup.apply(x, 3),
+    CubeAttribute.apply,
+    CubeAttributeStatic.apply,
+    CubeOfSettings(1.0),
+    Cube(),
+]
 
 
 @pytest.mark.parametrize("cube", CUBES, ids=lambda f: getattr(f, "__qualname__", type(f).__name__))

@@ -54,11 +54,7 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     cls = type(node)
     settings = dict(attributes(node))
     with no_grad():
-        if cls.static:
-            given = [Tensor._wrap(r) if isinstance(a, Tensor) else a for a, r in zip(args, raws, strict=True)]
-            out = cls.forward(node, *given)
-        else:
-            out = node.forward(*raws)
+        out = _static_forward(node, args, raws) if cls.static else node.forward(*raws)
     if not any_tensor and not cls.static:
         return out
     several = isinstance(out, (tuple, list))
@@ -84,6 +80,19 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
     if _state.anomaly_threads and modes.anomaly:
         watch(node, outs, raws)
     return tuple(tensors) if several else tensors[0]
+
+
+def _static_forward(node: Function, args: tuple[Any, ...], raws: list[Any]) -> Any:
+    """Call a static forward on tensors, with the context or, where there is a ``setup_context``, without."""
+    from tinygrad_edu.tensor import Tensor
+
+    cls: Any = type(node)
+    given = tuple(Tensor._wrap(r) if isinstance(a, Tensor) else a for a, r in zip(args, raws, strict=True))
+    if not hasattr(cls, "setup_context"):
+        return cls.forward(node, *given)
+    out = cls.forward(*given)
+    cls.setup_context(node, given, out)
+    return out
 
 
 def guarded(value: Any) -> Any:

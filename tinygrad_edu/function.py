@@ -36,7 +36,8 @@ class Function(Node):
 
     Apply it as ``MyFunction.apply(x)``, or ``MyFunction(settings)(x)`` when it has an ``__init__``.
 
-    The PyTorch form works as well: ``@staticmethod forward(ctx, ...)`` and ``backward(ctx, ...)`` get tensors.
+    The PyTorch form works as well: ``@staticmethod forward(ctx, ...)`` and ``backward(ctx, ...)`` get tensors; so does
+    ``forward(...)`` with ``setup_context(ctx, inputs, output)``.
 
     Examples
     --------

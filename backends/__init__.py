@@ -20,6 +20,7 @@ _factories: dict[str, Callable[[], Backend]] = {}
 _loaded: dict[str, Backend] = {}
 _by_type: dict[type, Backend] = {}  # of backends whose arrays are all on one device
 _of_several: dict[type, Backend] = {}
+several_loaded = False  # whether arrays of more than one device can meet
 
 
 def register(name: str, factory: Callable[[], Backend]) -> None:
@@ -41,6 +42,7 @@ def get(name: str) -> Backend:
     if ":" in name:
         family, _, number = name.partition(":")
         return get(family).at(int(number))
+    global several_loaded
     backend = _loaded.get(name)
     if backend is None:
         factory = _factories.get(name) or _from_entry_point(name)
@@ -49,6 +51,7 @@ def get(name: str) -> Backend:
         backend = _loaded[name] = factory()
         for kind in backend.array_types:
             (_of_several if backend.several else _by_type).setdefault(kind, backend)
+        several_loaded = name != "cpu" or several_loaded
     return backend
 
 

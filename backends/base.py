@@ -96,6 +96,10 @@ class Backend:
     def at(self, index: int) -> Backend:
         """The backend for device ``index`` of this kind: the same functions, but what they create is there."""
         if index not in self._family:
+            if index >= self.device_count():
+                raise BackendError(
+                    f"device '{self.name}:{index}': there are {self.device_count()} devices of this kind, numbered from 0"
+                )
             sibling = type(self)(index)
             sibling._family = self._family
             self._family[index] = sibling
@@ -306,6 +310,12 @@ class Backend:
         return self.namespace.moveaxis(order[:k, ...], 0, axis)
 
     # Arithmetic ------------------------------------------------------------------------------------------------------
+
+    def sum(self, x: Array, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Array:
+        """The sum over axes; of booleans, which the standard does not add, how many are true."""
+        if x.dtype == self.bool:
+            x = self.astype(x, self.int64)
+        return self.namespace.sum(x, axis=axis, keepdims=keepdims, dtype=dtype)
 
     def add_into(self, x: Array, y: Array) -> Array:
         """``x + y``, in place of ``x`` where arrays are mutable; ``x`` must be ours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from tinygrad_edu import backends
@@ -47,15 +48,23 @@ def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
     text = str(error).strip()
     if text.startswith(f"{name}:"):
         return error
-    devices = {backends.of(r).device_of(r) for r in raws if backends.is_array(r)}
-    if len(devices) > 1:
-        where = " and ".join(sorted(devices))
-        return RuntimeError(f"{name}: the arguments are on different devices ({where}); move one with .to(device)")
-    if "broadcast" in text:
-        shapes = " and ".join(str(tuple(r.shape)) for r in raws if backends.is_array(r))
-        text = f"shapes {shapes} do not broadcast: counted from the last dimension, sizes must be equal or 1"
+    try:
+        refuse_mixed(name, raws)
+    except RuntimeError as mixed:
+        return mixed
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError, OverflowError) else ValueError
     return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")
+
+
+def refuse_mixed(node: Any, raws: Iterable[Any]) -> None:
+    """Raise where arguments of an operation (or of a name), or arrays in tuples of them, are on different devices."""
+    arrays = [r for r in raws if backends.is_array(r)]
+    arrays += [r for part in raws if type(part) is tuple for r in part if backends.is_array(r)]
+    places = {id(backends.of(r)): r for r in arrays}
+    if len(places) > 1:
+        where = " and ".join(f"{describe(r)} on {backends.of(r).device_of(r)}" for r in places.values())
+        name = node if isinstance(node, str) else getattr(node, "name", type(node).__name__.lower())
+        raise RuntimeError(f"{name}: the arguments are on different devices ({where}); move one with .to(device)")
 
 
 def overwritten(node: Node, value: Any) -> RuntimeError:

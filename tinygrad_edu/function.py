@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes
-from tinygrad_edu.errors import explained
+from tinygrad_edu.errors import explained, refuse_mixed
 from tinygrad_edu.node import CONSTANT, PLAIN, USER, VIEW, Array, Node, Output, extra_of, tick
 from tinygrad_edu.views import follow_base, remember_base
 
@@ -191,6 +191,8 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
         edges = [None] * len(edges)
     node.edges = edges
     node.saved = None
+    if backends.several_loaded:
+        refuse_mixed(node, raws)
     if node.kind == VIEW and any_tensor:
         args[0]._data = raws[0] = backends.of(raws[0]).viewable(raws[0])
     try:
@@ -262,6 +264,8 @@ def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     tracked = (ex is not None or ey is not None) and modes.grad
     node.edges = (ex, ey) if tracked else _NO_EDGES
     node.saved = None
+    if backends.several_loaded:
+        refuse_mixed(node, (x._data, y._data))
     try:
         out = node.forward(x._data, y._data)
     except (ValueError, TypeError, IndexError, OverflowError) as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import backends, function
 from tinygrad_edu._state import modes
 from tinygrad_edu.anomaly import refuse_protected, unlock
-from tinygrad_edu.errors import describe
+from tinygrad_edu.errors import describe, refuse_mixed
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.hooks import rewire
 from tinygrad_edu.node import LEAF
@@ -65,6 +65,8 @@ def write_at(x: Tensor, raw: Any, value: Any) -> Tensor:
     """``x[raw] = value`` for an index of raw arrays, slices and the like."""
     x._current()
     value = value._current() if isinstance(value, function.Tensor) else x.new_tensor(value)
+    if backends.several_loaded:
+        refuse_mixed("setitem", (x._data, value._data))
     if value.dtype is not x.dtype:
         value = value.to(x.dtype)
     check_fits("setitem", x, raw, value)

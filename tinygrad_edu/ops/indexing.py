@@ -146,12 +146,14 @@ def numbers_first(index: Any) -> tuple[Any, Any]:
 
 
 def _as_array(x: Any, index: Any) -> Any:
-    """Lists inside an index as arrays of the backend that ``x`` lives on."""
+    """Lists and host arrays inside an index as arrays of the backend that ``x`` lives on."""
     if isinstance(index, tuple):
         return tuple(_as_array(x, i) for i in index)
     if isinstance(index, list):
         ns = xp(x)
         return ns.asarray(index)
+    if is_array(index) and xp(index) is not xp(x) and xp(index).name == "cpu":
+        return xp(x).from_host(index, xp(x).index)
     return index
 
 

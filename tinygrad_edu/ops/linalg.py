@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.errors import describe
+from tinygrad_edu.errors import describe, refuse_mixed
 from tinygrad_edu.function import Op, run, run2
 from tinygrad_edu.ops._types import count, fit, same_type, xp
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -180,6 +180,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ValueError(f"linear: the bias has shape {tuple(bias.shape)}, expected ({weight.shape[0]},)")
     if input._data.dtype != weight._data.dtype:
+        refuse_mixed("linear", (input._data, weight._data))
         raise TypeError(
             f"linear: the input is {input.dtype} and the weight {weight.dtype}; convert one with .to(dtype)"
         )

@@ -1,0 +1,393 @@
+"""What holds on every backend that is here: the engine, layers, training and checkpoints give what the CPU gives."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor, backends, nn, optim
+from tinygrad_edu.testing import conformance
+from tinygrad_edu.testing._extensions import EXTENSIONS
+from tinygrad_edu.testing.specs import ALL_SPECS
+
+F = nn.functional
+ROOT = Path(__file__).parent.parent
+LIBRARIES = {"strict": ["array_api_strict"], "torch": ["torch", "array_api_compat"], "jax": ["jax"]}
+
+
+def _marked(name: str) -> Any:
+    missing = [module for module in LIBRARIES[name] if find_spec(module) is None]
+    marks = [pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed")]
+    # JAX compiles every operation for every shape.
+    return pytest.param(name, marks=[*marks, pytest.mark.slow] if name == "jax" else marks)
+
+
+@pytest.fixture(params=[_marked(name) for name in LIBRARIES])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each plug-in backend whose library is installed."""
+    name: str = request.param
+    return name
+
+
+def moved(values: Any, device: str) -> Tensor:
+    return tg.tensor(values, device=device, dtype=tg.float64)
+
+
+def agree(f: Callable[[Callable[[Any], Tensor]], Any], device: str) -> None:
+    """``f`` gets what makes leaves on a device, and returns tensors: the same on ``device`` as on the CPU."""
+    found = []
+    for name in ("cpu", device):
+        out = f(lambda v, name=name: moved(v, name).requires_grad_())
+        out = out if isinstance(out, (tuple, list)) else [out]
+        assert all(t.device.type == name for t in out)
+        found.append([t.detach().numpy() for t in out])
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+# The battery -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_extensions_agree(device: str, name: str) -> None:
+    assert conformance.check_extension(name, EXTENSIONS[name], device).failures == []
+
+
+CHOSEN = {"strict": 2, "torch": 4, "jax": 12}
+
+
+def test_operations_agree(device: str) -> None:
+    """Every so many operations; ``python -m tinygrad_edu.testing.conformance`` runs them all."""
+    rows = [conformance.check_operation(spec, device, 1) for spec in ALL_SPECS[:: CHOSEN[device]]]
+    assert [text for row in rows for text in row.failures] == []
+
+
+def test_a_wrong_result_is_noticed(
+    device: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = type(backends.get(device)).relu
+    monkeypatch.setattr(type(backends.get(device)), "relu", lambda self, x: right(self, x) * 1.01)
+    assert conformance.check_extension("relu", EXTENSIONS["relu"], device).failures
+    assert conformance.check_extension("softmax", EXTENSIONS["softmax"], device).failures == []
+
+
+def test_the_command_tells_by_its_exit_status(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conformance, "EXTENSIONS", {"relu": EXTENSIONS["relu"]})
+    assert conformance.main(["cpu", "--only", "softmax", "--examples", "2"]) == 0
+    assert "0 failed" in capsys.readouterr().out
+    monkeypatch.setattr(
+        conformance, "EXTENSIONS", {"relu": lambda b, put: put(np.array(float(b.name == "cpu")) + id(put))}
+    )
+    assert conformance.main(["cpu", "--only", "no such operation"]) == 1
+    assert "relu" in capsys.readouterr().out
+    assert conformance.main(["nowhere"]) == 2
+
+
+# The engine --------------------------------------------------------------------------------------------------------------
+
+
+def test_backward_accumulates(device: str) -> None:
+    def f(leaf: Any) -> Any:
+        x = leaf([[1.0, 2.0], [3.0, 4.0]])
+        ((x * x).exp().sum() / 1e5).backward()
+        (x.sigmoid() @ x).sum().backward()
+        assert x.grad is not None
+        return x.grad
+
+    agree(f, device)
+
+
+def test_derivatives_of_third_order(device: str) -> None:
+    def f(leaf: Any) -> Any:
+        x = leaf([0.3, 0.7])
+        y = (x.tanh() * x[0]).sum()
+        for _ in range(3):
+            (y,) = tg.autograd.grad(y.sum(), x, create_graph=True)
+        return y
+
+    agree(f, device)
+
+
+def test_writing_in_place_inside_a_graph(device: str) -> None:
+    def f(leaf: Any) -> Any:
+        x, v = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), leaf([7.0, 8.0])
+        y = x * 2
+        y[:, 1] = v
+        y[0] = 0.5
+        y[y > 11] = 3.0
+        y *= x
+        y.add_(1.0).relu_()
+        y.square().sum().backward()
+        return [y, x.grad, v.grad]
+
+    agree(f, device)
+
+
+def test_indexing_of_every_kind(device: str) -> None:
+    def f(leaf: Any) -> Any:
+        x = leaf(np.arange(24.0).reshape(2, 3, 4))
+        rows = tg.tensor([2, 0, 2], device=x.device)
+        mask = x[0, :, 0] < 5
+        parts = [
+            x[1],
+            x[..., -1],
+            x[:, rows],
+            x[:, mask],
+            x[0, rows, rows],
+            x[:, None, 1:, ::2],
+            x[[0, 1, 0]],
+            x[x > 20],
+        ]
+        sum((i + 1) * p.square().sum() for i, p in enumerate(parts)).backward()
+        return [*parts, x.grad]
+
+    agree(f, device)
+
+
+def test_an_index_out_of_range_raises(device: str) -> None:
+    x = tg.zeros(3, 2, device=device)
+    for index in (3, (0, -3), [0, 3], tg.tensor([-4], device=device)):
+        with pytest.raises(IndexError):
+            x[index]
+    with pytest.raises(IndexError):
+        nn.Embedding(3, 2).to(device)(tg.tensor([3], device=device))
+
+
+def test_views_share_memory_where_the_backend_has_them() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("array_api_compat")
+    x = tg.zeros(2, 3, device="torch")
+    x[0].fill_(1.0)
+    x.t()[2] += 5
+    assert x.tolist() == [[1, 1, 6], [0, 0, 5]]
+
+
+def test_a_kept_value_that_is_overwritten_is_noticed_or_kept(device: str) -> None:
+    x = moved([1.0, 2.0], device).requires_grad_()
+    y = x.exp()
+    z = y * y
+    y.detach().zero_()
+    if backends.get(device).mutable:
+        with pytest.raises(RuntimeError, match="overwritten in place"):
+            z.sum().backward()
+    else:
+        z.sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp([2.0, 4.0]))
+
+
+# Layers and training -----------------------------------------------------------------------------------------------------
+
+
+class Tagger(nn.Module):
+    """Words to classes: an embedding, a recurrent layer, a linear one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(7, 4)
+        self.recurrent = nn.LSTM(4, 5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.head(self.recurrent(self.embedding(words))[0]).reshape(-1, 3)
+
+
+def trained(device: str, steps: int, make: Callable[[Any], optim.Optimizer]) -> tuple[list[float], Tagger, Any]:
+    tg.manual_seed(0)
+    model = Tagger().to(device)
+    optimizer = make(model.parameters())
+    words = tg.tensor([[0, 1], [2, 3], [1, 6]], device=device)
+    classes = tg.tensor([0, 1, 2, 1, -100, 2], device=device)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(words), classes)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, model, optimizer
+
+
+OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
+    "adamw": lambda p: optim.AdamW(p, lr=0.1, amsgrad=True),
+    "sgd": lambda p: optim.SGD(p, lr=0.5, momentum=0.9, nesterov=True, weight_decay=0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_gives_the_losses_of_the_cpu(device: str, name: str) -> None:
+    want, *_ = trained("cpu", 4, OPTIMIZERS[name])
+    got, model, _ = trained(device, 4, OPTIMIZERS[name])
+    np.testing.assert_allclose(got, want, rtol=2e-5)
+    assert want[-1] < want[0] and all(p.device.type == device for p in model.parameters())
+
+
+def test_a_checkpoint_moves_between_devices(device: str) -> None:
+    make = OPTIMIZERS["adamw"]
+    _, model, optimizer = trained(device, 1, make)
+    file = io.BytesIO()
+    tg.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
+    file.seek(0)
+    loaded = tg.load(file, map_location="cpu")
+    twin = Tagger()
+    twin.load_state_dict(loaded["model"])
+    again = make(twin.parameters())
+    again.load_state_dict(loaded["optimizer"])
+    assert all(p.device == "cpu" for p in twin.parameters())
+    words = tg.tensor([[5, 1]])
+    np.testing.assert_allclose(
+        twin(words).detach().numpy(), model(words.to(device)).detach().numpy(), rtol=1e-5, atol=1e-6
+    )
+    twin(words).sum().backward()
+    model.zero_grad()
+    model(words.to(device)).sum().backward()
+    again.step()
+    optimizer.step()
+    for p, q in zip(twin.parameters(), model.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_half_precision_where_the_library_has_it(device: str) -> None:
+    if device == "strict":
+        with pytest.raises(TypeError, match="float16 is not supported on strict"):
+            tg.ones(2, dtype=tg.float16, device=device)
+        return
+    x = tg.full((4096,), 1.0, dtype=tg.float16, device=device)
+    assert x.dtype is tg.float16 and (x * 2.0).dtype is tg.float16 and x.sum().item() == 4096
+
+
+# Devices -----------------------------------------------------------------------------------------------------------------
+
+
+def test_devices_are_chosen_in_every_way(device: str) -> None:
+    assert tg.zeros(2, device=device).device == device
+    assert tg.zeros(2).to(device).device == device
+    with tg.device(device):
+        x = tg.rand(3, requires_grad=True)
+        assert x.device == device and tg.arange(3).device == device and tg.tensor([1.0]).device == device
+        assert nn.Linear(2, 2).weight.device == device
+    try:
+        tg.set_default_device(device)
+        assert tg.eye(2).device == device
+    finally:
+        tg.set_default_device(None)
+    assert tg.zeros(1).device == "cpu"
+    x.to("cpu").exp().sum().backward()
+    assert x.grad.device == device
+    np.testing.assert_allclose(x.grad.numpy(), np.exp(x.detach().numpy()), rtol=1e-6)
+
+
+def test_a_device_number_that_is_not_there(device: str) -> None:
+    with pytest.raises(backends.BackendError, match=rf"'{device}:99': there are \d+ devices"):
+        tg.zeros(1, device=f"{device}:99")
+
+
+MIXED: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "add": lambda a, b: a + b,
+    "matmul": lambda a, b: a @ b,
+    "cat": lambda a, b: tg.cat([a, b]),
+    "where": lambda a, b: tg.where(a > 0, a, b),
+    "linear": F.linear,
+    "lstm": lambda a, b: nn.LSTM(2, 3).to(a.device)(b.reshape(2, 1, 2)),
+    "cross_entropy": lambda a, b: F.cross_entropy(a, b[0].long()),
+    "embedding": lambda a, b: F.embedding(b.long(), a),
+    "setitem": lambda a, b: a.__setitem__(0, b[0]),
+    "add_": lambda a, b: a.add_(b),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_mixing_devices_raises_and_names_both(device: str, name: str) -> None:
+    here, there = tg.ones(2, 2), tg.ones(2, 2, device=device)
+    for a, b in ((here, there), (there, here)):
+        with pytest.raises(
+            RuntimeError, match=rf"on different devices .*(cpu.*{device}|{device}.*cpu).*\.to\(device\)"
+        ):
+            MIXED[name](a, b)
+    assert bool((here == 1).all()) and bool((there == 1).all())
+
+
+def test_two_devices_of_one_kind_are_not_mixed() -> None:
+    pytest.importorskip("array_api_strict")
+    a, b = (tg.ones(3, device=f"strict:{i}", requires_grad=True) for i in (1, 2))
+    with pytest.raises(RuntimeError, match=r"strict:1 .*strict:2"):
+        a * b
+    (a.to("strict:2") * b)[[0, 2, 0]].cumsum(0).sum().backward()
+    assert a.grad.device == "strict:1" and b.grad.device == "strict:2"
+    assert a.grad.tolist() == [4.0, 0.0, 2.0]
+
+
+def test_what_operations_create_is_where_their_arguments_are() -> None:
+    """On an imaginary second device, where an array made on the first would be refused."""
+    pytest.importorskip("array_api_strict")
+    rows = [conformance.check_operation(spec, "strict:1", 1) for spec in ALL_SPECS[1::4]]
+    rows += [conformance.check_extension(name, check, "strict:1") for name, check in EXTENSIONS.items()]
+    assert [text for row in rows for text in row.failures] == []
+
+
+def test_each_device_has_random_numbers_of_its_own(device: str) -> None:
+    tg.manual_seed(3)
+    first = tg.rand(4, device=device)
+    state = tg.random.default_generator(device).get_state()
+    second = tg.rand(4, device=device)
+    tg.rand(4)  # the CPU's generator is another one
+    tg.random.default_generator(device).set_state(state)
+    assert tg.rand(4, device=device).equal(second) and not first.equal(second)
+    tg.manual_seed(3)
+    assert tg.rand(4, device=device).equal(first)
+    with pytest.raises(RuntimeError, match="the generator is on"):
+        tg.rand(2, device=device, generator=tg.Generator())
+
+
+def test_the_environment_names_the_default_device() -> None:
+    pytest.importorskip("array_api_strict")
+    code = "import tinygrad_edu as tg; print(tg.zeros(1).device, tg.nn.Linear(1, 1).weight.device)"
+    env = {"TINYGRAD_EDU_DEVICE": "strict", "PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout.split() == ["strict:0", "strict:0"], done.stderr
+
+
+# Plugging in -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_missing_library_is_one_clear_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [*LIBRARIES[name], "array_api_compat.torch"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(backends, "_loaded", {"cpu": backends.get("cpu")})
+    with pytest.raises(backends.BackendError, match=r"pip install 'tinygrad_edu\[") as caught:
+        tg.zeros(1, device=name)
+    assert "\n" not in str(caught.value)
+    assert backends.available()[name] == str(caught.value)
+
+
+def test_importing_the_package_loads_no_other_array_library() -> None:
+    code = "import sys, tinygrad_edu; print({'torch', 'jax', 'array_api_strict', 'cupy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr
+
+
+NAMES_A_BACKEND = re.compile(
+    r"\b(numpy|np|cupy|cp|jax|jnp|torch|array_api_strict)\b\s*[.\[(]|import (numpy|cupy|jax|torch)\b"
+)
+
+
+@pytest.mark.parametrize("folder", ["tinygrad_edu/ops", "tinygrad_edu/optim", "nn"])
+def test_no_operation_layer_or_optimizer_names_a_backend(folder: str) -> None:
+    found = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        text = re.sub(r'""".*?"""|"[^"\n]*"|#[^\n]*', "", path.read_text(), flags=re.S)
+        found += [f"{path.name}: {m.group()}" for m in NAMES_A_BACKEND.finditer(text)]
+    assert found == []

@@ -251,7 +251,7 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
 
 def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     """:func:`run` for two tensors, likewise."""
-    if _state.anomaly_threads or cls.keeps is None:
+    if backends.several_loaded or _state.anomaly_threads or cls.keeps is None:
         return run(cls(), (x, y))
     view = x._view
     if view is not None and view[0]._node is not view[1]:
@@ -264,8 +264,6 @@ def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     tracked = (ex is not None or ey is not None) and modes.grad
     node.edges = (ex, ey) if tracked else _NO_EDGES
     node.saved = None
-    if backends.several_loaded:
-        refuse_mixed(node, (x._data, y._data))
     try:
         out = node.forward(x._data, y._data)
     except (ValueError, TypeError, IndexError, OverflowError) as error:

@@ -47,6 +47,9 @@ def places(xp: Any, shape: tuple[int, ...], index: Any) -> Array:
                 raise IndexError(
                     f"a mask of shape {tuple(part.shape)} does not fit dimensions {shape[axis : axis + k]}"
                 )
+            if not k:
+                arrays.append((at, xp.nonzero(xp.reshape(part, (1,)))[0] * 0))
+                continue
             for where in xp.nonzero(part):
                 arrays.append((at, xp.astype(where, xp.int64) * strides[axis]))
                 axis += 1

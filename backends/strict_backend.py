@@ -17,6 +17,21 @@ warnings.filterwarnings("ignore", message="You are comparing a array_api_strict 
 _DEVICES = ("CPU_DEVICE", "device1", "device2")
 
 
+_OPERATORS = "add and eq floordiv ge gt le lt matmul mod mul ne or pow sub truediv xor".split()
+
+
+def _deferring(operator: Callable[[Array, Any], Any]) -> Callable[[Array, Any], Any]:
+    """An operator that leaves what asks for it (as NumPy's arrays are asked) to the other side, instead of raising."""
+
+    @functools.wraps(operator)
+    def deferring(x: Array, other: Any) -> Any:
+        if getattr(other, "__array_ufunc__", ()) is None:
+            return NotImplemented
+        return operator(x, other)
+
+    return deferring
+
+
 class StrictBackend(Backend):
     """Every extension is its portable default; the further devices are imaginary and refuse to be mixed."""
 
@@ -26,7 +41,10 @@ class StrictBackend(Backend):
 
     def __init__(self, index: int = 0) -> None:
         self.namespace = library = load("strict", "array_api_strict", "array-api-strict")
-        self.array_types = (type(library.asarray(0)),)
+        kind = type(library.asarray(0))
+        for name in _OPERATORS if not index else ():
+            setattr(kind, f"__{name}__", _deferring(getattr(kind, f"__{name}__")))
+        self.array_types = (kind,)
         self._numbers = {library.Device(name): i for i, name in enumerate(_DEVICES)}
         self._device = library.Device(_DEVICES[index])
         self.linalg_errors = (np.linalg.LinAlgError,)

@@ -292,7 +292,7 @@ def _add(slot: _Slot, g: Any, graph: bool) -> None:
     """Add a further cotangent: into memory of our own from the second on."""
     total = slot[1]
     if not slot[2]:
-        slot[1], slot[2] = (total + g if type(g) is not SparseGrad else g + total), not graph
+        slot[1], slot[2] = total + g, not graph
     elif type(g) is SparseGrad and type(total) is not SparseGrad:
         slot[1] = g.add_into(total)
     else:

@@ -187,8 +187,7 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
             raws.append(a)
             edges.append(None)
     if tracked and not modes.grad:
-        tracked = False
-        edges = [None] * len(edges)
+        tracked, edges = False, [None] * len(edges)
     node.edges = edges
     node.saved = None
     if backends.several_loaded:

@@ -91,7 +91,7 @@ def _groups(input: Any, x: Any, rows: Any, axis: int, order: Any, return_inverse
     ns = xp(rows)
     n = rows.shape[0]
     ordered = ns.take(rows, order, axis=0)
-    starts = ns.concat([ns.ones((min(n, 1),), dtype=ns.bool), ns.any(ordered[1:] != ordered[:-1], axis=1)])
+    starts = ns.concat([ns.ones((min(n, 1),), dtype=ns.bool), ns.any(ordered[1:, ...] != ordered[:-1, ...], axis=1)])
     firsts = ns.nonzero(starts)[0]
     wrap = function.Tensor._wrap
     results = [getitem(x, (*[slice(None)] * axis, ns.take(order, firsts)))]

@@ -38,7 +38,8 @@ class Row:
     ----------
     name : str
     parts : dict of str to str
-        For each check ``"ok"``, ``"default"`` (a portable default is used), ``"-"`` (does not apply), or the error.
+        For each check ``"ok"``, ``"default"`` (a portable default is used), ``"no type"`` (the library lacks a type that is asked
+        for), ``"-"`` (does not apply), or the error.
     ratio : float or None
         Time on the backend divided by time on the CPU.
     """
@@ -53,7 +54,7 @@ class Row:
         return [f"{self.name}, {check}: {text}" for check, text in self.parts.items() if text not in _FINE]
 
 
-_FINE = ("ok", "default", "-")
+_FINE = ("ok", "default", "no type", "-")
 
 
 def compare(got: Any, want: Any, what: str = "result") -> None:
@@ -112,11 +113,11 @@ def _run(spec: Any, case: tuple[Any, ...], device: str, seed: int, order: int) -
     if not outs or not leaves:
         return values, [], []
     rng = np.random.default_rng(seed)
-    first = tg.autograd.grad(outs, leaves, _cotangents(rng, outs, device), create_graph=order > 1, allow_unused=True)
+    first = tg.autograd.grad(outs, leaves, _cotangents(rng, outs), create_graph=order > 1, allow_unused=True)
     again = [g for g in first if g is not None and g.requires_grad]
     if not again:
         return values, list(first), []
-    second = tg.autograd.grad(again, leaves, _cotangents(rng, again, device), allow_unused=True)
+    second = tg.autograd.grad(again, leaves, _cotangents(rng, again), allow_unused=True)
     return (
         values,
         list(first),
@@ -124,8 +125,8 @@ def _run(spec: Any, case: tuple[Any, ...], device: str, seed: int, order: int) -
     )
 
 
-def _cotangents(rng: np.random.Generator, outs: Sequence[Tensor], device: str) -> list[Tensor]:
-    return [tg.tensor(signed(rng, o.shape), dtype=o.dtype, device=device) for o in outs]
+def _cotangents(rng: np.random.Generator, outs: Sequence[Tensor]) -> list[Tensor]:
+    return [tg.tensor(signed(rng, o.shape), dtype=o.dtype, device=o.device) for o in outs]
 
 
 def check_operation(spec: Any, device: str, examples: int = EXAMPLES) -> Row:
@@ -168,7 +169,8 @@ def check_operation(spec: Any, device: str, examples: int = EXAMPLES) -> Row:
     except Disagreement:
         return row
     except Exception as error:
-        row.parts["values"] = f"{type(error).__name__}: {error}".splitlines()[0]
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        row.parts["values"] = "no type" if f"is not supported on {tg.device(device).type}" in text else text
         return row
     row.ratio = times[1] / times[0] if times[0] else None
     return row

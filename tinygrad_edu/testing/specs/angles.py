@@ -50,7 +50,7 @@ SPECS = [
         "atan2",
         np.arctan2,
         operands(NUMBERS, some.numbers(0.5, 4)),
-        order=2,
+        order=3,
         notes="the gradient at the origin is 0",
     ),
     unary("sinh", np.sinh, between(-2, 2)),
@@ -65,13 +65,14 @@ SPECS = [
     unary("erf", np.vectorize(math.erf, otypes=[float])),
     unary("erfc", np.vectorize(math.erfc, otypes=[float])),
     unary(
-        "lgamma", np.vectorize(math.lgamma, otypes=[float]), _OFF_POLES, order=2, domain="x ≠ 0, -1, -2, …", rtol=1e-11
+        "lgamma", np.vectorize(math.lgamma, otypes=[float]), _OFF_POLES, order=3, domain="x ≠ 0, -1, -2, …", rtol=1e-11
     ),
-    unary("digamma", _digamma, _OFF_POLES, order=2, domain="x ≠ 0, -1, -2, …", rtol=1e-11),
+    unary("digamma", _digamma, _OFF_POLES, order=3, domain="x ≠ 0, -1, -2, …", rtol=1e-11),
     spec(
         "polygamma",
         lambda n, x: (-1) ** (n + 1) * math.factorial(n) * _hurwitz(n + 1, x),
         st.tuples(st.integers(1, 3), between(0.5, 4)),
+        order=3,
         methods="",
         inplace="",
         domain="x ≠ 0, -1, -2, …",

@@ -1,4 +1,4 @@
-"""Sums, products, quotients, and the like."""
+"""Sums, products, quotients, and choices between tensors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SPECS = [
         function=lambda x, y, mode: tg.div(x, y, rounding_mode=mode),
         torch=lambda torch, x, y, mode: torch.div(x, y, rounding_mode=mode),
         errors=(Bad(lambda: (tg.ones(1), tg.ones(1), "up"), ValueError, "rounding_mode"),),
-        notes="the derivative is 0 everywhere, also at jumps",
+        notes="a rounded quotient has derivative 0, also at jumps",
     ),
     unary("neg", np.negative, errors=(Bad(lambda: (tg.tensor([True]),), TypeError, "neg"),)),
     unary(
@@ -73,14 +73,14 @@ SPECS = [
         "addcmul",
         lambda x, y, z: x + y * z,
         _TRIPLE,
-        order=2,
+        order=3,
         errors=(Bad(lambda: (tg.zeros(2), tg.zeros(3), tg.zeros(2)), ValueError, ""),),
     ),
     spec(
         "addcdiv",
         lambda x, y, z: x + y / z,
         operands(NUMBERS, NUMBERS, _DIVISOR),
-        order=2,
+        order=3,
         errors=(Bad(lambda: (tg.tensor([1.0]), tg.tensor([1]), tg.tensor([2])), TypeError, "integers"),),
         domain="a divisor that is not 0",
     ),
@@ -88,21 +88,21 @@ SPECS = [
         "lerp",
         lambda x, y, w: x * (1 - w) + y * w,
         operands(NUMBERS, NUMBERS, some.numbers(-1, 2)),
-        order=2,
+        order=3,
         errors=(Bad(lambda: (tg.zeros(2), tg.zeros(2).double(), 0.5), TypeError, "one type"),),
     ),
     spec(
         "lerp (number)",
         lambda x, y, w: x * (1 - w) + y * w,
         st.tuples(operands(NUMBERS, NUMBERS), st.sampled_from([0, 0.25, 0.75, 1])).map(lambda c: (*c[0], c[1])),
-        order=2,
+        order=3,
         dtypes="float64 float32",
     ),
     spec(
         "ldexp",
         lambda x, y: x * np.power(2.0, y),
         operands(NUMBERS, some.numbers(-2, 2)),
-        order=2,
+        order=3,
         inplace="",
         dtypes="float64",
     ),

@@ -219,6 +219,28 @@ def test_portable_running_reductions_agree_with_those_of_numpy(name, shape):
     )
 
 
+def test_portable_methods_agree_with_those_of_numpy():
+    from tinygrad_edu import backends
+    from tinygrad_edu.backends.base import Backend
+
+    numpy = backends.of(np.zeros(1))
+    x = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5))
+    for name, rest in {
+        "diagonal": [(0,), (2,), (-3,), (4,), (-4,)],
+        "sum_squares": [(), ((0, 2),), ((1, 2), True), ((2,),)],
+        "top_places": [(2, 1, True), (3, 2, False)],
+    }.items():
+        for args in rest:
+            np.testing.assert_allclose(
+                getattr(Backend, name)(numpy, x, *args), getattr(numpy, name)(x, *args), rtol=1e-12
+            )
+    square = x[:, :, :4] + np.swapaxes(x[:, :, :4], 1, 2)
+    for upper in (False, True):
+        triangle = np.triu(square) if upper else np.tril(square)
+        for w, v in (Backend.eigh(numpy, triangle, upper), numpy.eigh(triangle, upper)):
+            np.testing.assert_allclose((v * w[:, None]) @ np.swapaxes(v, 1, 2), square, atol=1e-12)
+
+
 def test_a_recurrence_whose_products_overflow_is_still_right():
     """Blocks of it have infinite products, though no element is infinite."""
     from tinygrad_edu import backends

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -50,14 +52,27 @@ def reduction(name: str, inputs: Strategy, reference: Callable[..., Any], **rest
     return OpSpec(name, getattr(tg, name), inputs, reference, **{"errors": NOWHERE, "torch": name} | rest)
 
 
+def _quiet(reference: Callable[..., Any]) -> Callable[..., Any]:
+    """A reference that doesn't warn where there is nothing to reduce."""
+
+    @functools.wraps(reference)
+    def call(*args: Any) -> Any:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return reference(*args)
+
+    return call
+
+
 def _numpy(function: Callable[..., Any]) -> Callable[..., Any]:
     """A reduction of NumPy with our arguments."""
-    return lambda x, dim=None, keepdim=False: function(x, axis=dim, keepdims=keepdim)
+    return _quiet(lambda x, dim=None, keepdim=False: function(x, axis=dim, keepdims=keepdim))
 
 
 # Sums, products, variances -------------------------------------------------------------------------------------------
 
 
+@_quiet
 def _logsumexp(x: Any, dim: Any, keepdim: bool) -> Any:
     return np.log(np.sum(np.exp(x), axis=dim, keepdims=keepdim))
 
@@ -69,6 +84,7 @@ def _spread_arguments(draw: Any) -> tuple[Any, ...]:
     return x, dim, draw(st.booleans()), keepdim
 
 
+@_quiet
 def _var(x: Any, dim: Any, unbiased: bool, keepdim: bool) -> Any:
     return np.var(x, axis=dim, ddof=int(unbiased), keepdims=keepdim)
 
@@ -77,6 +93,7 @@ def _std(*args: Any) -> Any:
     return np.sqrt(_var(*args))
 
 
+@_quiet
 def _mean(x: Any, dim: Any, unbiased: bool, keepdim: bool) -> Any:
     return np.mean(x, axis=dim, keepdims=keepdim)
 
@@ -336,6 +353,7 @@ SCANS = [
 # Norms ---------------------------------------------------------------------------------------------------------------
 
 
+@_quiet
 def _norm(x: Any, p: Any, dim: Any = None, keepdim: bool = False) -> Any:
     size = np.abs(x)
     if p in (INF, -INF):

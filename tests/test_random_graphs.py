@@ -48,6 +48,9 @@ SMOOTH: dict[str, Call] = {
     "neg": lambda lib, x: -x,
     "affine": lambda lib, x: 0.5 * x - 2,
     "expm1": lambda lib, x: lib.expm1(-(x * x)),
+    "erf": lambda lib, x: lib.erf(x),
+    "atan": lambda lib, x: lib.atan(x),
+    "asinh": lambda lib, x: lib.asinh(x),
     "clone": lambda lib, x: x.clone(),
     "detach": lambda lib, x: x.detach() * x,
 }
@@ -122,7 +125,13 @@ def pick(draw: Any, shape: Shape) -> tuple[str, Call]:
         return view(draw, shape)
     d = axis(draw, shape) % len(shape)
     rows = draw(st.lists(st.integers(-shape[d], shape[d] - 1), min_size=1, max_size=3))
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(["rows", "roll", "gather", "where"]))
+    if kind == "roll":
+        return f"roll({rows[0]}, {d})", lambda lib, x: lib.roll(x, rows[0], d)
+    if kind == "gather":
+        back = tuple(shape)
+        return f"gather({d})", lambda lib, x: lib.gather(x, d, lib.tensor(np.indices(back)[d] // 2))
+    if kind == "rows":
         return f"[rows {rows} of {d}]", lambda lib, x: x[(*[slice(None)] * d, lib.tensor(rows))]
     mask = np.array(draw(st.lists(st.booleans(), min_size=shape[0], max_size=shape[0])))
     return f"where(mask {mask})", lambda lib, x: lib.where(lib.tensor(mask).reshape(-1, *[1] * (x.ndim - 1)), x, x * x)
@@ -178,6 +187,10 @@ TWO: dict[str, Call] = {
     "minimum": lambda lib, x, y: lib.minimum(x, y - 0.01234),
     "where": lambda lib, x, y: lib.where(x.detach() > 0.1, x, y),
     "power": lambda lib, x, y: (x * x + 0.5) ** lib.tanh(y),
+    "hypot": lambda lib, x, y: lib.hypot(x, y * y + 0.4),
+    "atan2": lambda lib, x, y: lib.atan2(x, y * y + 0.4),
+    "logaddexp": lambda lib, x, y: lib.logaddexp(x, y),
+    "lerp": lambda lib, x, y: lib.lerp(*lib.broadcast_tensors(x, y), 0.3),
 }
 
 ONE = [smooth, smooth, reduction, normalisation, view, view, pick, several, write]
@@ -204,6 +217,8 @@ def join(draw: Any, a: Shape, b: Shape) -> tuple[str, Call] | None:
         d = axis(draw, a)
         choices.append((f"cat({d})", lambda lib, x, y: lib.cat([x, y, x], d)))
         choices.append((f"stack({d})", lambda lib, x, y: lib.stack([y, x], d)))
+        choices.append(("einsum", lambda lib, x, y: lib.einsum("...i,...i->...i", x, y)))
+        choices.append((f"index_add({d})", lambda lib, x, y: lib.index_add(x, d, lib.tensor([0] * a[d]), y * y)))
     return draw(st.sampled_from(choices)) if choices else None
 
 

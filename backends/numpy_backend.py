@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.backends import _numpy_elementwise as _elementwise
-from tinygrad_edu.backends import _numpy_kernels, _numpy_special, _numpy_threads
+from tinygrad_edu.backends import _numpy_indexing, _numpy_kernels, _numpy_special, _numpy_threads
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
 # log(0) is -inf and 0/0 is NaN, as everywhere in deep learning, without a warning from the inside of this package;
@@ -140,40 +140,33 @@ class NumpyBackend(Backend):
     # Indexing --------------------------------------------------------------------------------------------------------
 
     def getitem(self, x: Array, index: Any) -> Array:
-        return x[index] if type(x) is np.ndarray else np.array(x)[index]  # scalars take masks for something else
+        if type(x) is not np.ndarray:
+            return np.array(x)[index]  # scalars take masks for something else
+        where = _numpy_indexing.places(x, index)
+        return x[index] if where is None else x.reshape(-1).take(where)
 
     def setitem(self, x: Array, index: Any, value: Array) -> Array:
         if type(x) is not np.ndarray:
             x = np.array(x)
-        x[index] = value
+        where = _numpy_indexing.places(x, index)
+        if where is None:
+            x[index] = value
+        else:
+            x.reshape(-1)[where] = value
         return x
 
     def index_add(self, x: Array, index: Any, value: Array) -> Array:
         x = self.viewable(x)
-        if not repeats(index):
+        if not _numpy_indexing.repeats(index):
             x[index] += value
             return x
         if x.dtype == np.float16:  # sums of half precision in single precision
             x[...] = self.index_add(x.astype(np.float32), index, np.asarray(value, np.float32))
             return x
-        parts = index if isinstance(index, tuple) else (index,)
-        lead = next((i for i, p in enumerate(parts) if not (isinstance(p, slice) and p == slice(None))), 0)
-        arrays = [np.asarray(p) for p in parts[lead:]]
-        if (x.ndim > lead + len(arrays) or lead) and all(a.dtype.kind in "iu" for a in arrays):
-            return self._add_rows(x, lead, arrays, value)
-        return self.index_combine(x, index, value, "add")
-
-    def _add_rows(self, x: Array, lead: int, index: list[Any], value: Array) -> Array:
-        """:meth:`index_add` of integer arrays for neighbouring dimensions: rows that are one are summed up first."""
-        k, common = len(index), np.broadcast_shapes(*[i.shape for i in index])
-        value = np.broadcast_to(value, (*x.shape[:lead], *common, *x.shape[lead + k :]))
-        if not value.size:
-            return x
-        front = np.moveaxis(x, range(lead, lead + k), range(k))
-        value = np.moveaxis(value, range(lead, lead + len(common)), range(len(common)))
-        rows = np.ravel_multi_index([np.broadcast_to(i, common) for i in index], front.shape[:k], mode="wrap")
-        rows, sums = self.sum_rows(rows.reshape(-1), value.reshape(-1, *front.shape[k:]))
-        front[np.unravel_index(rows, front.shape[:k])] += sums
+        rows = _numpy_indexing.neighbouring(x, index)
+        if rows is None:
+            return self.index_combine(x, index, value, "add")
+        _numpy_indexing.add_rows(x, *rows, value)
         return x
 
     def index_combine(self, x: Array, index: Any, value: Array, how: str) -> Array:
@@ -182,15 +175,11 @@ class NumpyBackend(Backend):
         if not x.flags.c_contiguous:
             ufunc.at(x, index, value)
             return x
-        # Flat positions, from one broadcast line of multiples a dimension: ufunc.at is fast in one dimension alone.
-        where: Any = 0
-        step = 1
-        for axis in reversed(range(x.ndim)):
-            n = x.shape[axis]
-            line = (np.arange(n) * step).reshape((n,) + (1,) * (x.ndim - 1 - axis))
-            where = where + np.broadcast_to(line, x.shape)[index]
-            step *= n
+        where = _numpy_indexing.places(x, index)
+        if where is None:
+            where = _numpy_indexing.all_places(x.shape, index)
         value = np.broadcast_to(value, where.shape).reshape(-1)
+        # In one dimension alone is ufunc.at fast.
         ufunc.at(x.reshape(-1), where.reshape(-1), value.astype(x.dtype, copy=False))
         return x
 
@@ -198,18 +187,7 @@ class NumpyBackend(Backend):
         return np.take(table, rows, axis=0)
 
     def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
-        if rows.size == 0:
-            return rows, values
-        # Sixteen-bit keys are sorted by radix, several times faster.
-        order = np.argsort(rows.astype(np.uint16) if rows.max() < 1 << 16 else rows, kind="stable")
-        ordered = rows[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        if starts.size == rows.size:
-            return ordered, values[order]
-        kept = np.float32 if values.dtype == np.float16 else values.dtype
-        return ordered[starts], np.add.reduceat(values[order], starts, axis=0, dtype=kept).astype(
-            values.dtype, copy=False
-        )
+        return _numpy_indexing.sum_rows(rows, values)
 
     def bounds(self, x: Array) -> tuple[int, int]:
         return (int(x.min()), int(x.max())) if x.size else (0, -1)
@@ -378,16 +356,6 @@ class NumpyBackend(Backend):
 
     def set_random_state(self, generator: np.random.Generator, state: str) -> None:
         generator.bit_generator.state = json.loads(state)
-
-
-def repeats(index: Any) -> bool:
-    """Whether an index may name the same element twice: only integer arrays can."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(
-        (isinstance(p, list) and p and not isinstance(p[0], bool))
-        or (isinstance(p, np.ndarray) and p.dtype != np.bool_ and math.prod(p.shape) > 1)
-        for p in parts
-    )
 
 
 def _recurrence_by_blocks(a: Array, b: Array, out: Array) -> int:

@@ -526,3 +526,46 @@ def test_fill_with_a_tensor_differentiates_the_tensor() -> None:
 )
 def test_indices_of_triangles_agree_with_torch(name: str, rows: int, columns: int, offset: int, dtype: str) -> None:
     agree(lambda lib: getattr(lib, name)(rows, columns, offset, dtype=getattr(lib, dtype)), [])
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (7, 9, 11), (2000,), (30, 40, 5)])
+@pytest.mark.parametrize("span", [1, 1000], ids=["few rows, often", "many rows, seldom"])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_large_indices_are_as_right_as_small_ones(shape: Shape, span: int, kind: str) -> None:
+    """Reading, writing and adding take other paths where there is much to do."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-8, 8, shape).astype(kind)
+    for dims in range(1, len(shape) + 1):
+        index = tuple(rng.integers(-min(span, n), min(span, n), 3000).reshape(60, 50) for n in shape[:dims])
+        index = (index[0][:, :1], *index[1:]) if dims > 1 else index
+        picked = x[index]
+        value = rng.integers(-8, 8, picked.shape).astype(kind)
+        ours = tuple(tg.tensor(i) for i in index)
+        leaf = tg.tensor(x, requires_grad=True)
+        out = leaf[ours]
+        np.testing.assert_array_equal(out.detach().numpy(), picked)
+        (out * tg.tensor(value)).sum().backward()
+        expected = np.zeros_like(x)
+        np.add.at(expected, index, value)
+        np.testing.assert_array_equal(leaf.grad.numpy(), expected)
+        added = tg.tensor(x).index_put(ours, tg.tensor(value), accumulate=True)
+        np.testing.assert_array_equal(added.numpy(), x + expected)
+        written, wanted = tg.tensor(x), x.copy()
+        written[ours] = tg.tensor(picked * 2)
+        wanted[index] = picked * 2
+        np.testing.assert_array_equal(written.numpy(), wanted)
+        ours[-1][0, 0] = shape[dims - 1]
+        with pytest.raises(IndexError, match=rf"\b{shape[dims - 1]}\b"):
+            leaf[ours]
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_slices_of_inner_dimensions_add_up_where_they_repeat(dim: int) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.integers(-8, 8, (20, 30, 40)).astype("float32")
+    rows = rng.integers(0, x.shape[dim], 700)
+    source = rng.integers(-8, 8, np.take(x, rows, dim).shape).astype("float32")
+    expected = np.moveaxis(x, dim, 0).copy()
+    np.add.at(expected, rows, np.moveaxis(source, dim, 0))
+    found = tg.tensor(x).index_add(dim, tg.tensor(rows), tg.tensor(source))
+    np.testing.assert_array_equal(found.numpy(), np.moveaxis(expected, 0, dim))

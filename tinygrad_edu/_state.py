@@ -8,8 +8,8 @@ from typing import Any
 
 from tinygrad_edu.dtypes import DType, float32, to_dtype
 
-# How many threads are in anomaly mode: a plain global is cheaper to ask than a thread-local.
-anomaly_threads = 0
+# Which threads are in anomaly mode: a plain global is cheaper to ask than a thread-local.
+anomaly_threads: set[int] = set()
 
 
 class _Modes(threading.local):
@@ -29,12 +29,11 @@ modes = _Modes()
 
 def swap(settings: dict[str, Any]) -> dict[str, Any]:
     """Set modes of this thread and return what they were before."""
-    global anomaly_threads
     before = {name: getattr(modes, name) for name in settings}
     for name, value in settings.items():
         setattr(modes, name, value)
     if "anomaly" in settings:
-        anomaly_threads += settings["anomaly"] - before["anomaly"]
+        (anomaly_threads.add if settings["anomaly"] else anomaly_threads.discard)(threading.get_ident())
     return before
 
 

@@ -52,6 +52,9 @@ def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
         refuse_mixed(name, raws)
     except RuntimeError as mixed:
         return mixed
+    if "broadcast" in text:  # every backend says it in other words
+        shapes = " and ".join(str(tuple(r.shape)) for r in raws if backends.is_array(r))
+        text = f"shapes {shapes} do not broadcast: counted from the last dimension, sizes must be equal or 1"
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError, OverflowError) else ValueError
     return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")
 

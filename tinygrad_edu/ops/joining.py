@@ -76,7 +76,8 @@ def _tensors(name: str, tensors: Any) -> list[Any]:
     parts = list(tensors)
     if not parts:
         raise ValueError(f"{name}: expected at least one tensor")
-    check_tensors(name, **{f"tensor {i}": part for i, part in enumerate(parts)})
+    if not all(isinstance(part, function.Tensor) for part in parts):
+        check_tensors(name, **{f"tensor {i}": part for i, part in enumerate(parts)})
     return parts
 
 

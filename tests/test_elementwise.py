@@ -371,6 +371,27 @@ def test_broadcasting_of_two_operands(name: str, shapes: Any) -> None:
     compare(getattr(tg, name), getattr(torch, name), [np.asarray(rng.uniform(0.5, 2, s)) for s in shapes])
 
 
+@pytest.mark.parametrize("name", sorted({name for name, *_ in ACTIVATIONS}))
+def test_large_arrays_are_computed_like_small_ones(name: str) -> None:
+    # Large ones are cut into blocks, which threads share; a broadcast cotangent and a strided input are not.
+    f = getattr(F, name)
+    settings = (0.5, -1.0) if name == "threshold" else ()
+    data = 3 * np.random.default_rng(4).normal(size=(200, 1000)).astype(np.float32)
+    g = np.cos(data)
+
+    def run(x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        leaf = tg.tensor(x, requires_grad=True)
+        out = f(leaf, *settings)
+        out.backward(tg.tensor(cotangent))
+        return out.detach().numpy(), leaf.grad.numpy()
+
+    for got, want in zip(run(data, g), run(data[:20], g[:20]), strict=True):
+        np.testing.assert_allclose(got[:20], want, rtol=1e-5, atol=1e-6)
+    x = tg.tensor(data, requires_grad=True)
+    f(x, *settings).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), run(data, np.ones_like(data))[1], rtol=1e-5, atol=1e-6)
+
+
 # Precision ------------------------------------------------------------------------------------------------------------
 
 GRID = np.concatenate([np.linspace(-6, 6, 4001), np.logspace(-300, 1.4, 400), -np.logspace(-300, 1.4, 400)])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tinygrad_edu import function
-from tinygrad_edu.dtypes import float16, float32, from_raw
+from tinygrad_edu.dtypes import float32, from_raw
 from tinygrad_edu.function import Op, run1
 from tinygrad_edu.ops._types import fit, xp
 
@@ -86,8 +86,8 @@ def floating(name: str, x: Any) -> Any:
 def run_single(cls: type[Op], x: Any, *settings: Any) -> Any:
     """:func:`run1` of a formula of several steps: half precision is computed in single, to round once and not at each
     step."""
-    if isinstance(x, function.Tensor) and from_raw(x._data.dtype) is float16:
-        return run1(cls, x.to(float32), *settings).to(float16)
+    if isinstance(x, function.Tensor) and (dtype := from_raw(x._data.dtype)).bits == 16:
+        return run1(cls, x.to(float32), *settings).to(dtype)
     return run1(cls, x, *settings)
 
 

@@ -15,6 +15,7 @@ import pytest
 from tinygrad_edu.testing.checks import CHECKS
 from tinygrad_edu.testing.profiles import EXAMPLES
 from tinygrad_edu.testing.runner import SHARE
+from tinygrad_edu.testing.specs.__main__ import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
@@ -68,6 +69,11 @@ def test_the_page_names_every_check_and_profile():
     assert [name for name in [*CHECKS, "errors"] if f"`{name}`" not in text] == []
     for name, count in EXAMPLES.items():
         assert f"| `{name}` | {count} | {count // SHARE} |" in text
+
+
+def test_the_table_of_operations_is_up_to_date():
+    shown = (ROOT / "docs" / "operations.md").read_text()
+    assert shown == table() + "\n", "python -m tinygrad_edu.testing.specs > docs/operations.md brings it up to date"
 
 
 def test_links_lead_somewhere():

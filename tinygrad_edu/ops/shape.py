@@ -382,6 +382,10 @@ class Triangle(Op):
     __slots__ = ("k", "upper")
 
     def forward(self, x: Any, k: int, upper: bool) -> Any:
+        if len(x.shape) < 2:
+            raise ValueError(
+                f"{'triu' if upper else 'tril'}: expected a matrix or a batch of them, got shape {tuple(x.shape)}"
+            )
         self.k, self.upper = k, upper
         return xp(x).triu(x, k=k) if upper else xp(x).tril(x, k=k)
 
@@ -390,10 +394,36 @@ class Triangle(Op):
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangle of the last two dimensions; zeros above ``diagonal``."""
+    """The lower triangle of the last two dimensions; zeros above ``diagonal``.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.tril(tg.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
     return run(Triangle(), (input, diagonal, False))
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of the last two dimensions; zeros below ``diagonal``."""
+    """The upper triangle of the last two dimensions; zeros below ``diagonal``.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.triu(tg.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
     return run(Triangle(), (input, diagonal, True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -38,12 +39,19 @@ def _same_values(name: str, got: list[Any], want: list[Any], rtol: float, who: s
             raise GradientError(f"{name}: the result is\n{x!r}\nbut {who} gives\n{y!r}")
 
 
+def _reference(spec: OpSpec, args: Any) -> list[Any]:
+    """The reference's results on NumPy arrays; what NumPy warns of is a case to be compared like any other."""
+    assert spec.reference is not None
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return several(spec.reference(*[_host(a) for a in args]))
+
+
 def check_value(spec: OpSpec, case: Any, seed: int) -> None:
     """The result is the reference's."""
     if spec.reference is not None:
         args = arguments_of(case)
-        want = several(spec.reference(*[_host(a) for a in args]))
-        _same_values(spec.name, several(spec.function(*args)), want, spec.rtol, "the reference")
+        _same_values(spec.name, several(spec.function(*args)), _reference(spec, args), spec.rtol, "the reference")
 
 
 def check_methods(spec: OpSpec, case: Any, seed: int) -> None:
@@ -86,7 +94,7 @@ def check_empty(spec: OpSpec, case: Any, seed: int) -> None:
         return
     if spec.reference is not None:
         try:
-            want = several(spec.reference(*[_host(a) for a in call.nested(*empty)]))  # type: ignore[attr-defined]
+            want = _reference(spec, call.nested(*empty))  # type: ignore[attr-defined]
         except refusals + (ArithmeticError,):
             return
         _same_values(spec.name, got, want, spec.rtol, "the reference")

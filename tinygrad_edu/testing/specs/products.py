@@ -241,6 +241,15 @@ DIAGONALS = [
         np.diag,
         misfit((2, 2, 2), text="diag: expected"),
     ),
+    *(
+        product(
+            name,
+            st.tuples(some.tensors(some.shapes(2, 3)), _OFFSET),
+            getattr(np, name),
+            misfit((2,), text=f"{name}: "),
+        )
+        for name in ("tril", "triu")
+    ),
     product("trace", some.tensors(some.shapes(2, 2)), np.trace, misfit((2,), text="trace: expected a matrix")),
 ]
 

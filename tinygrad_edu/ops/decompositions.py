@@ -95,6 +95,8 @@ class QR(Op):
 def qr(A: Tensor, mode: str = "reduced") -> QAndR:
     """A = Q R with orthonormal columns in Q and an upper triangular R, for (…, M, N).
 
+    The signs are LAPACK's: most rows of R begin with the opposite sign of what they eliminate, and they jump where that is 0 already.
+
     Parameters
     ----------
     mode : "reduced", "complete" or "r"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
+from tinygrad_edu.nn import functional
 from tinygrad_edu.testing import strategies as some
 from tinygrad_edu.testing.spec import Bad, OpSpec
 
@@ -197,6 +198,44 @@ PRODUCTS = [
 ]
 
 
+# Affine maps and triangles -------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _affine(draw: Any) -> tuple[Any, ...]:
+    """Input, weight, and a bias or None."""
+    n, m = sizes(draw, 2)
+    x = draw(some.tensors((*draw(some.shapes(0, 2)), n), -2.0, 2.0))
+    weight = draw(some.tensors((m, n), -2.0, 2.0))
+    return x, weight, draw(st.none() | some.tensors((m,), -2.0, 2.0))
+
+
+def _linear(x: Any, weight: Any, bias: Any) -> Any:
+    return x @ weight.T if bias is None else x @ weight.T + bias
+
+
+AFFINE = [
+    OpSpec(
+        "F.linear",
+        functional.linear,
+        _affine(),
+        _linear,
+        errors=misfit((2, 3), (2, 2), text="linear: the input has shape"),
+        torch="nn.functional.linear",
+        dtypes=FLOATS,
+    ),
+    *(
+        product(
+            name,
+            st.tuples(some.tensors(min_dims=2), st.integers(-2, 2)),
+            getattr(np, name),
+            inplace=f"{name}_" if hasattr(Tensor, f"{name}_") else "",
+        )
+        for name in ("tril", "triu")
+    ),
+]
+
+
 # Diagonals -----------------------------------------------------------------------------------------------------------
 
 
@@ -253,4 +292,4 @@ DIAGONALS = [
     product("trace", some.tensors(some.shapes(2, 2)), np.trace, misfit((2,), text="trace: expected a matrix")),
 ]
 
-SPECS = [*PRODUCTS, *DIAGONALS]
+SPECS = [*PRODUCTS, *AFFINE, *DIAGONALS]

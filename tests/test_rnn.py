@@ -170,6 +170,22 @@ def test_the_fused_operation_is_its_reference(
             np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-11)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_stays_half_and_close(kind: str) -> None:
+    half = getattr(nn, kind)(3, 4, num_layers=2, bidirectional=True, dtype="float16")
+    wide = getattr(nn, kind)(3, 4, num_layers=2, bidirectional=True, dtype="float64")
+    wide.load_state_dict({name: value.double() for name, value in half.state_dict().items()})
+    x = tg.randn(5, 2, 3, dtype=tg.float16)
+    out, expected = half(x)[0], wide(x.double())[0]
+    out.sum().backward()
+    expected.sum().backward()
+    assert out.dtype is tg.float16
+    np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), atol=1e-2)
+    for p, q in zip(half.parameters(), wide.parameters(), strict=True):
+        assert p.grad.dtype is tg.float16
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=5e-2, atol=5e-2)
+
+
 def test_state_carried_over_chunks_gives_the_whole_sequence() -> None:
     lstm = nn.LSTM(2, 3, num_layers=2, dtype="float64")
     x = tg.randn(6, 2, 2, dtype="float64")

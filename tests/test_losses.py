@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_peer import agree
 
@@ -35,7 +35,6 @@ def classifications(draw: Any) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 @given(classifications(), st.booleans(), reductions, st.sampled_from([0.0, 0.1, 1.0]), seeds)
-@settings(max_examples=50)
 def test_cross_entropy_of_classes(
     case: tuple[np.ndarray, np.ndarray, int], weighted: bool, reduction: str, smoothing: float, seed: int
 ) -> None:

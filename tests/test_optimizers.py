@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -20,7 +20,7 @@ from tinygrad_edu.optim.sgd import sgd as plain_sgd
 STEPS = 20
 
 # Scalars, small arrays, one that goes through BLAS, and one that is cut into pieces.
-SHAPES: list[tuple[int, ...]] = [(), (3,), (4, 5), (70, 60), (0, 4), (300, 500)]
+SHAPES: list[tuple[int, ...]] = [(), (3,), (4, 5), (70, 60), (0, 4), (210, 320)]
 
 rates = st.floats(1e-4, 0.3)
 shares = st.floats(0.0, 0.95)
@@ -91,7 +91,6 @@ def assert_same(theirs: list[Any], ours: list[Any], tolerance: float) -> None:
         np.testing.assert_allclose(o.detach().numpy(), t.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
-@settings(max_examples=25)
 @given(configurations, shape_lists, st.data(), st.integers(0, 2**32 - 1), st.sampled_from(["float64", "float32"]))
 def test_trajectories_are_those_of_pytorch(
     configuration: tuple[str, dict[str, Any]], shapes: list[tuple[int, ...]], data: Any, seed: int, dtype: str
@@ -120,7 +119,6 @@ def test_trajectories_are_those_of_pytorch(
             np.testing.assert_allclose(found[key].numpy(), value.numpy(), rtol=1e-3, atol=1e-5)
 
 
-@settings(max_examples=15)
 @given(configurations, st.integers(0, 2**32 - 1))
 def test_fast_kernels_do_what_the_plain_formulas_do(configuration: tuple[str, dict[str, Any]], seed: int) -> None:
     name, options = configuration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -106,11 +107,18 @@ def guarded(value: Any) -> Any:
     return backends.of(value).read_only(value) if backends.is_array(value) else value
 
 
+# The slots of each user's class; weakly, since classes come and go with the functions that define them.
+_slots: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
 def attributes(node: Function) -> dict[str, Any]:
     """What ``__init__`` and ``forward`` put on the instance."""
-    own = type(node).__mro__[: type(node).__mro__.index(Function)]
-    slots = (name for kind in own for name in kind.__dict__.get("__slots__", ()) if hasattr(node, name))
-    return {name: getattr(node, name) for name in slots} | getattr(node, "__dict__", {})
+    found: dict[str, Any] = getattr(node, "__dict__", {})
+    slots = _slots.get(type(node))
+    if slots is None:
+        own = type(node).__mro__[: type(node).__mro__.index(Function)]
+        slots = _slots[type(node)] = tuple(name for kind in own for name in kind.__dict__.get("__slots__", ()))
+    return found | {name: getattr(node, name) for name in slots if hasattr(node, name)} if slots else found
 
 
 def map_arrays(f: Callable[[Any], Any], value: Any) -> Any:

@@ -91,7 +91,7 @@ def agree(
     try:
         ours = call(tg, *made[tg])
     except IndexError:
-        if all(a.size for a in arrays):
+        if all(a.size for a in arrays) and any(b.numel() for b in results(theirs)):
             raise
         event("PyTorch does not look at indices into nothing")
         return False

@@ -569,3 +569,13 @@ def test_slices_of_inner_dimensions_add_up_where_they_repeat(dim: int) -> None:
     np.add.at(expected, rows, np.moveaxis(source, dim, 0))
     found = tg.tensor(x).index_add(dim, tg.tensor(rows), tg.tensor(source))
     np.testing.assert_array_equal(found.numpy(), np.moveaxis(expected, 0, dim))
+
+
+def test_dots_that_stand_for_nothing_do_not_part_the_tensors_beside_them() -> None:
+    def read_and_write(lib: Any, x: Any) -> Any:
+        rows, columns = lib.tensor([0]), lib.tensor([[0, 1]])
+        y = x * 1
+        y[None, rows, ..., columns] = x[None, rows, ..., columns].cumsum(-1)
+        return y, x[None, rows, ..., columns]
+
+    agree(read_and_write, [filled((2, 3), "float64", 0)], share=False)

@@ -20,7 +20,7 @@ from tinygrad_edu.node import LEAF
 from tinygrad_edu.ops import shape
 from tinygrad_edu.ops._types import nothing, xp
 from tinygrad_edu.ops.elementwise import where
-from tinygrad_edu.ops.indexing import IndexAdd, SetItem, _as_array, numbers_first, raw_index
+from tinygrad_edu.ops.indexing import IndexAdd, SetItem, numbers_first, raw_index, spelled_out
 from tinygrad_edu.views import replay, settle
 from tinygrad_edu.writes import writes
 
@@ -58,7 +58,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         first, raw = numbers_first(raw)
         if first is not None:
             x, index = x[first], raw
-    write_at(x, _as_array(x._data, raw), value)
+    write_at(x, spelled_out(x._data, raw), value)
 
 
 def write_at(x: Tensor, raw: Any, value: Any) -> Tensor:

@@ -157,6 +157,25 @@ def _as_array(x: Any, index: Any) -> Any:
     return index
 
 
+def spelled_out(x: Any, index: Any) -> Any:
+    """An index for the raw array ``x`` with arrays of its backend, and whole slices for "...".
+
+    NumPy takes arrays on both sides of "..." for separated, and moves their dimensions to the front, even where "..." stands for
+    nothing. PyTorch does not.
+    """
+    index = _as_array(x, index)
+    if not isinstance(index, tuple) or not builtins.any(p is ... for p in index):
+        return index
+    taken = 0
+    for part in index:
+        if hasattr(part, "dtype"):
+            taken += len(part.shape) if from_raw(part.dtype) is bool_ else 1
+        elif not (part is None or part is ... or isinstance(part, bool)):
+            taken += 1
+    at = [p is ... for p in index].index(True)
+    return (*index[:at], *[slice(None)] * (len(x.shape) - taken), *index[at + 1 :])
+
+
 def getitem(input: Tensor, index: Any) -> Tensor:
     """``input[index]`` for every form of index: numbers, slices, None, ``...``, masks, and integer tensors or lists.
 
@@ -185,7 +204,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     if first is not None:
         input = run(Slice(), (input, first))
     data = getattr(input, "_data", input)
-    return run(GetItem(), (input, _as_array(data, raw)))
+    return run(GetItem(), (input, spelled_out(data, raw)))
 
 
 class IndexAdd(Op):

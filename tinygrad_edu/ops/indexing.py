@@ -172,7 +172,10 @@ def spelled_out(x: Any, index: Any) -> Any:
             taken += len(part.shape) if from_raw(part.dtype) is bool_ else 1
         elif not (part is None or part is ... or isinstance(part, bool)):
             taken += 1
-    at = [p is ... for p in index].index(True)
+    dots = [i for i, p in enumerate(index) if p is ...]
+    if len(dots) > 1:
+        raise IndexError("getitem: an index has at most one ...")
+    at = dots[0]
     return (*index[:at], *[slice(None)] * (len(x.shape) - taken), *index[at + 1 :])
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+import tinygrad_edu.nn.functional as F
 from tinygrad_edu import Tensor
-from tinygrad_edu.testing.spec import Bad
+from tinygrad_edu.testing.spec import Bad, OpSpec
 from tinygrad_edu.testing.strategies import shapes, tensors
 
 Draw = Callable[[Any], Any]
@@ -76,3 +77,22 @@ def zeros(*shape: int) -> Callable[[], Tensor]:
 def index(*values: Any) -> Callable[[], Tensor]:
     """Makes an integer tensor, for :func:`bad`."""
     return lambda: tg.tensor(list(values), dtype=tg.int64)
+
+
+def named(name: str, inputs: Any, reference: Callable[..., Any] | None, torch: Any = "", **more: Any) -> OpSpec:
+    """The spec of the operation of a public name."""
+    room: Any = tg
+    *rooms, last = name.split(".")
+    if rooms:
+        room = F if rooms == ["F"] else Tensor
+    return OpSpec(name, getattr(room, last), inputs, reference, torch=torch or _torch_name(name), **more)
+
+
+def _torch_name(name: str) -> str:
+    """Where PyTorch has a function of this name."""
+    return name.replace("F.", "nn.functional.", 1) if name.startswith("F.") else name
+
+
+def alone(min_dims: int = 0, max_dims: int = 3) -> Any:
+    """A tensor and nothing else."""
+    return with_tensor(lambda draw, x: (), min_dims, max_dims)

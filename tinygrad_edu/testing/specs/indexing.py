@@ -1,4 +1,4 @@
-"""Indexing: reading and writing by index, along a dimension or through a mask; searching and counting."""
+"""Indexing: reading and writing by index, along a dimension or through a mask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tinygrad_edu.nn.functional as F
 from tinygrad_edu import Tensor
 from tinygrad_edu.testing.spec import OpSpec
 from tinygrad_edu.testing.specs._drawing import bad, index, positive, whole, with_tensor, zeros
-from tinygrad_edu.testing.strategies import indices, integers, masks, numbers, separated, shapes, tensors
+from tinygrad_edu.testing.strategies import indices, masks, numbers, separated, shapes, tensors
 
 
 def _at(x: Any, axis: int, places: Any) -> Any:
@@ -32,9 +32,6 @@ def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
 
 def _assign(index: Any, value: Any) -> Callable[[Any], None]:
     return lambda out: out.__setitem__(index, value)
-
-
-# References that visit one element after the other -------------------------------------------------------------------
 
 
 def _cropped(places: Any, src: Any) -> Any:
@@ -87,14 +84,6 @@ def _put(x: Any, places: Any, source: Any, accumulate: bool) -> Any:
 def _masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     mask = np.broadcast_to(mask, x.shape)
     return _changed(x, _assign(mask, source.reshape(-1)[: np.sum(mask)]))
-
-
-def _unique(x: Any, consecutive: bool) -> Any:
-    flat = x.reshape(-1)
-    return flat[np.r_[True, flat[1:] != flat[:-1]]] if consecutive and flat.size else np.unique(flat)
-
-
-# Arguments -----------------------------------------------------------------------------------------------------------
 
 
 def _numpy_index(x: Any, where: Any) -> Any:
@@ -210,18 +199,6 @@ def _masked_scatter_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
     return _mask_for(draw, x), draw(tensors((x.numel() + draw(st.integers(0, 1)),)))
 
 
-@st.composite
-def _sorted_and_values(draw: Any) -> Any:
-    rows = draw(st.sampled_from([(), (2,)]))
-    sequence = draw(tensors((*rows, draw(st.integers(1, 4)))))
-    ordered = tg.tensor(np.sort(sequence.numpy(), -1))
-    return ordered, draw(tensors((*rows, draw(st.integers(1, 3)))))
-
-
-def _positions(sequence: Any, values: Any) -> Any:
-    return np.sum(sequence[..., None, :] < values[..., :, None], -1)
-
-
 READING = [
     OpSpec(
         "Tensor.__getitem__",
@@ -287,6 +264,7 @@ READING = [
         errors=bad(IndexError, "embedding: index 5", index(5), zeros(3, 2)),
     ),
 ]
+
 
 WRITING = [
     OpSpec(
@@ -401,93 +379,4 @@ WRITING = [
     ),
 ]
 
-
-def _constant(name: str, function: Any, inputs: Any, reference: Any, **more: Any) -> OpSpec:
-    return OpSpec(name, function, inputs, reference, differentiable=False, **more)
-
-
-def _few(low: int, high: int, min_dims: int = 0, max_dims: int = 2) -> Any:
-    """Integer tensors of a few values."""
-    return shapes(min_dims, max_dims).flatmap(lambda shape: integers(shape, low, high))
-
-
-SEARCHING = [
-    _constant("nonzero", tg.nonzero, _few(-1, 2), lambda x: np.argwhere(x), methods="nonzero", torch="nonzero"),
-    _constant("argwhere", tg.argwhere, _few(-1, 2), np.argwhere, methods="argwhere", torch="argwhere"),
-    _constant(
-        "searchsorted",
-        tg.searchsorted,
-        _sorted_and_values(),
-        _positions,
-        torch="searchsorted",
-        errors=bad(ValueError, "differ in rows", zeros(2, 3), zeros(3, 1)),
-    ),
-    _constant(
-        "bucketize",
-        tg.bucketize,
-        _sorted_and_values().filter(lambda c: c[0].dim() == 1).map(lambda c: c[::-1]),
-        lambda values, sequence: _positions(sequence, values),
-        torch="bucketize",
-        errors=bad(ValueError, "one dimension", zeros(2), zeros(2, 2)),
-    ),
-    _constant(
-        "isin",
-        tg.isin,
-        st.tuples(_few(-2, 3), _few(-2, 3)),
-        np.isin,
-        torch="isin",
-        errors=bad(TypeError, "must be a Tensor", 1, 2),
-    ),
-    _constant(
-        "bincount",
-        tg.bincount,
-        _few(0, 4, 1, 1),
-        np.bincount,
-        methods="bincount",
-        torch="bincount",
-        errors=bad(ValueError, "must not be negative, got -1", index(-1)),
-    ),
-    OpSpec(
-        "bincount (weights)",
-        lambda w, i: tg.bincount(i, w),
-        tensors((3,)).flatmap(lambda w: st.tuples(st.just(w), integers((3,), 0, 4))),
-        lambda w, i: np.bincount(i, w),
-    ),
-    _constant(
-        "histc",
-        tg.histc,
-        tensors(shapes(1, 2)).flatmap(lambda x: st.tuples(st.just(x), st.integers(1, 4), st.just(-3.0), st.just(3.0))),
-        lambda x, n, low, high: np.histogram(x, n, (low, high))[0],
-        methods="histc",
-        torch="histc",
-        dtypes="float64 float32",
-        errors=bad(ValueError, "at least one bin", zeros(2), 0),
-    ),
-    _constant(
-        "F.one_hot",
-        F.one_hot,
-        _few(0, 3).map(lambda x: (x, 4)),
-        lambda x, n: np.eye(n)[x],
-        torch="nn.functional.one_hot",
-        errors=bad(IndexError, "class 3 is out of range", index(3), 3),
-    ),
-    OpSpec(
-        "unique",
-        tg.unique,
-        separated(),
-        lambda x: _unique(x, False),
-        methods="unique",
-        notes="Among equal elements the first one gets the gradient.",
-        errors=bad(IndexError, "out of range", zeros(2), True, False, False, 3),
-    ),
-    OpSpec(
-        "unique_consecutive",
-        tg.unique_consecutive,
-        separated(),
-        lambda x: _unique(x, True),
-        methods="unique_consecutive",
-        errors=bad(IndexError, "out of range", zeros(2), False, False, 3),
-    ),
-]
-
-SPECS = READING + WRITING + SEARCHING
+SPECS = READING + WRITING

@@ -115,9 +115,9 @@ def _numpy() -> Backend:
 
 
 def _cupy() -> Backend:
-    from tinygrad_edu.backends.cupy_backend import make
+    from tinygrad_edu.backends.cupy_backend import CupyBackend
 
-    return make()
+    return CupyBackend()
 
 
 register("cpu", _numpy)

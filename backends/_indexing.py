@@ -109,7 +109,10 @@ def check(xp: Any, shape: tuple[int, ...], index: Any) -> None:
         if isinstance(part, int) and not -shape[axis] <= part < shape[axis]:
             raise IndexError(f"index {part} is out of range for dimension {axis} of size {shape[axis]}")
         if hasattr(part, "dtype"):
-            xp.in_range(part, shape[axis])
+            low, high = xp.bounds(part)
+            if low < -shape[axis] or high >= shape[axis]:
+                bad = low if low < -shape[axis] else high
+                raise IndexError(f"index {bad} is out of range for dimension {axis} of size {shape[axis]}")
         axis += 1
 
 

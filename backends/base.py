@@ -58,6 +58,9 @@ class Backend:
     checks_indices : bool
         Whether an index array is checked for numbers out of range at every use. A library where the check would wait for the
         device says False; the engine then checks where it is asked to.
+    lazy : bool
+        Whether a call returns before its work is done, so that asking for a value waits. The engine then asks for none in a
+        training step; gradients of embeddings become whole tables there.
     several : bool
         Whether arrays of one class can be on several devices; then :meth:`place` tells on which.
     kernels : dict
@@ -71,6 +74,7 @@ class Backend:
     mutable: bool = True
     checks_indices: bool = True
     several: bool = False
+    lazy: bool = False
     kernels: dict[str, Callable[..., Any]] = {}
     linalg_errors: tuple[type[Exception], ...] = ()  # what the library's linear algebra raises when there is no result
 
@@ -131,6 +135,10 @@ class Backend:
 
     def synchronize(self) -> None:
         """Wait until all work given to the device is done."""
+
+    def memory_stats(self) -> dict[str, int]:
+        """Bytes in use and reserved on the device, where its library counts them."""
+        return {}
 
     # Types -----------------------------------------------------------------------------------------------------------
 
@@ -199,6 +207,10 @@ class Backend:
         return x
 
     # Indexing --------------------------------------------------------------------------------------------------------
+
+    def check_index(self, shape: tuple[int, ...], index: Any) -> None:
+        """Raise ``IndexError`` where an index of an array of this shape is out of range; waits for the device."""
+        _indexing.check(self, shape, index)
 
     def in_range(self, index: Array, n: int) -> Array:
         """An integer array with negative numbers counted from the end; raises ``IndexError`` when one is out of range.
@@ -534,12 +546,13 @@ class Backend:
         _host().set_random_state(generator, state)
 
 
-def load(device: str, module: str, extra: str) -> Any:
+def load(device: str, module: str, extra: str, other: str = "") -> Any:
     """Import the array library behind a device, or say in one line what is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise BackendError(f"device {device!r} needs {module} ({error}): pip install 'tinygrad_edu[{extra}]'") from None
+        hint = f"pip install 'tinygrad_edu[{extra}]'{other and ' ' + other}"
+        raise BackendError(f"device {device!r} needs {module} ({error}): {hint}") from None
 
 
 def name_of(dtype: Any) -> str:

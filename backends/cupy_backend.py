@@ -1,16 +1,142 @@
-"""The GPU's place: what ``device="cuda"`` says until CuPy and a card are there."""
+"""CuPy on CUDA cards.
+
+A kernel launch returns at once, and everything that asks for a value (``bool(x)``, ``int(x)``, a shape that depends on values)
+waits for the card. So nothing here asks in a training step: results without dimensions stay arrays, and index arrays are checked
+only where that is asked for, since CuPy wraps numbers that are out of range around.
+"""
 
 from __future__ import annotations
 
-from tinygrad_edu.backends.base import Backend, BackendError
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.backends._cupy_kernels import kernels_of
+from tinygrad_edu.backends.base import Array, Backend, BackendError, load
 
 
-def make() -> Backend:
-    """Load CuPy, or say in one line what is missing."""
-    try:
-        import cupy
-    except ImportError:
-        raise BackendError(
-            "device 'cuda' needs CuPy, which is not installed: pip install 'tinygrad_edu[cuda13]' (or [cuda12])"
-        ) from None
-    raise BackendError(f"device 'cuda': CuPy {cupy.__version__} is installed, but this release has no GPU backend yet")
+class CupyBackend(Backend):
+    """Arrays are ``cupy.ndarray``; operations run on the device of their arguments, on CuPy's current stream."""
+
+    name = "cuda"
+    mutable = True
+    several = True
+    checks_indices = False
+    lazy = True
+
+    def __init__(self, index: int = 0) -> None:
+        self._cupy = cupy = load("cuda", "cupy", "cuda13", "or [cuda12]")
+        try:
+            self._count = int(cupy.cuda.runtime.getDeviceCount())
+        except Exception as error:  # CuPy's own class, which only CuPy has
+            raise BackendError(
+                f"device 'cuda': CuPy {cupy.__version__} is installed, but finds no card or driver ({error})"
+            ) from None
+        self._cupyx = load("cuda", "cupyx", "cuda13", "or [cuda12]")
+        self.namespace = load("cuda", "array_api_compat.cupy", "cuda13", "or [cuda12]")
+        self.array_types = (cupy.ndarray,)
+        self.linalg_errors = (np.linalg.LinAlgError,)
+        self.kernels = kernels_of(cupy)
+        super().__init__(index)
+
+    # Devices -----------------------------------------------------------------------------------------------------------
+
+    def device_count(self) -> int:
+        return self._count
+
+    def at(self, index: int) -> Backend:
+        found = super().at(index)
+        if self._count > 1:  # kernels start on the current card, so that of the arguments is made it
+            self._cupy.cuda.Device(index).use()
+        return found
+
+    def place(self, x: Array) -> int:
+        return int(x.device.id)
+
+    def placed(self, create: Callable[..., Array]) -> Callable[..., Array]:
+        if self._count == 1:
+            return create
+
+        @functools.wraps(create)
+        def on_device(*args: Any, **settings: Any) -> Array:
+            with self._cupy.cuda.Device(self.index):
+                return create(*args, **settings)
+
+        return on_device
+
+    def from_host(self, x: Any, index: int) -> Array:
+        """Large arrays travel through CuPy's pool of pinned memory, without waiting."""
+        with self._cupy.cuda.Device(index):
+            return self._cupy.array(np.asarray(x))
+
+    def to_host(self, x: Array) -> Any:
+        return self._cupy.asnumpy(x)
+
+    def dtype(self, name: str) -> Any:
+        if name == "bfloat16":
+            raise TypeError("bfloat16 is not supported on cuda: CuPy has no such type; use float32 or float16")
+        return np.dtype(name)
+
+    def synchronize(self) -> None:
+        self._cupy.cuda.Device(self.index).synchronize()
+
+    def memory_stats(self) -> dict[str, int]:
+        pool = self._cupy.get_default_memory_pool()
+        return {"used_bytes": int(pool.used_bytes()), "reserved_bytes": int(pool.total_bytes())}
+
+    # Memory ------------------------------------------------------------------------------------------------------------
+
+    def root(self, x: Array) -> Any:
+        return x.data.mem
+
+    def owns(self, x: Array) -> bool:
+        return x.base is None
+
+    def is_view(self, view: Array, of: Array) -> bool:
+        return view is not of and view.data.mem is of.data.mem and view.size > 0
+
+    def is_contiguous(self, x: Array) -> bool:
+        return bool(x.flags.c_contiguous)
+
+    def contiguous(self, x: Array) -> Array:
+        return x.copy(order="C")
+
+    def alias(self, x: Array) -> Array:
+        return x[...]
+
+    def copy(self, x: Array) -> Array:
+        return x.copy()
+
+    # Indexing ----------------------------------------------------------------------------------------------------------
+
+    def getitem(self, x: Array, index: Any) -> Array:
+        if self.checks_indices:
+            self.check_index(tuple(x.shape), index)
+        return x[index]
+
+    def setitem(self, x: Array, index: Any, value: Any) -> Array:
+        if self.checks_indices:
+            self.check_index(tuple(x.shape), index)
+        x[index] = value
+        return x
+
+    def index_add(self, x: Array, index: Any, value: Any) -> Array:
+        if x.dtype.kind != "f":  # CuPy's atomic additions lack some types of integers
+            return super().index_add(x, index, value)
+        if self.checks_indices:
+            self.check_index(tuple(x.shape), index)
+        self._cupyx.scatter_add(x, index, value)
+        return x
+
+    # Arithmetic --------------------------------------------------------------------------------------------------------
+
+    def sum(self, x: Array, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Array:
+        return x.sum(axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def exp2(self, x: Array) -> Array:
+        return self._cupy.exp2(x)
+
+    def fmod(self, x: Array, y: Any) -> Array:
+        return self._cupy.fmod(x, y)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _indexing
 from tinygrad_edu.backends.base import Array, Backend, load
 
 
@@ -44,13 +43,13 @@ class JaxBackend(Backend):
         return np.array(x)
 
     def getitem(self, x: Array, index: Any) -> Array:
-        _indexing.check(self, tuple(x.shape), index)
+        self.check_index(tuple(x.shape), index)
         return x[index]
 
     def setitem(self, x: Array, index: Any, value: Any) -> Array:
-        _indexing.check(self, tuple(x.shape), index)
+        self.check_index(tuple(x.shape), index)
         return x.at[index].set(value)
 
     def index_add(self, x: Array, index: Any, value: Any) -> Array:
-        _indexing.check(self, tuple(x.shape), index)
+        self.check_index(tuple(x.shape), index)
         return x.at[index].add(value)

@@ -45,9 +45,10 @@ class SparseGrad:
         return self.add_into(backends.of(self.parts[0][1]).zeros(self.shape, dtype=self.dtype))
 
     def rows(self) -> tuple[Array, Array] | None:
-        """Distinct rows and the sum for each, (U,) and (U, …); None unless every index is an array of row numbers."""
+        """Distinct rows and the sum for each, (U,) and (U, …); None unless every index is an array of row numbers,
+        and where the number of distinct ones could only be had by waiting for the device."""
         xp = backends.of(self.parts[0][1])
-        if not all(backends.is_array(i) and "int" in str(i.dtype) for i, _ in self.parts):
+        if xp.lazy or not all(backends.is_array(i) and "int" in str(i.dtype) for i, _ in self.parts):
             return None
         n, rest = self.shape[0], self.shape[1:]
         index = [xp.reshape(i, (-1,)) for i, _ in self.parts]

@@ -79,6 +79,13 @@ def to_float(x: Any) -> Any:
     return x
 
 
+def bounds(raw: Any) -> tuple[int, int]:
+    """The smallest and largest of an integer array; (0, -1), as of an empty one, where looking would wait for the device and
+    neither the backend's ``checks_indices`` nor anomaly mode asks for it."""
+    ns = xp(raw)
+    return ns.bounds(raw) if ns.checks_indices or modes.anomaly else (0, -1)
+
+
 def shape_of(x: Any) -> tuple[int, ...]:
     """Shape of an array or number."""
     return tuple(getattr(x, "shape", ()))

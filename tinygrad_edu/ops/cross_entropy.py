@@ -9,7 +9,7 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops import elementwise as ew
-from tinygrad_edu.ops._types import to_float, xp
+from tinygrad_edu.ops._types import bounds, to_float, xp
 from tinygrad_edu.ops.activation import log_softmax
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.indexing import getitem
@@ -117,9 +117,9 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, axis)
     x, labels, keep, counted = _rows("cross_entropy", input, target, axis, ignore_index)
     if weight is None and label_smoothing == 0 and reduction != "none":
-        scale = 1 / counted if reduction == "mean" and counted else 1.0
+        scale = 1 / counted if reduction == "mean" and not _is_zero(counted) else 1.0
         loss = run(CrossEntropy(), (to_float(x), labels, keep, scale))
-        return loss if counted or reduction == "sum" else loss + float("nan")
+        return loss if not _is_zero(counted) or reduction == "sum" else loss + float("nan")
     losses, factors = _weighted_losses(log_softmax(x, 1), labels, keep, weight, label_smoothing)
     return _reduced(losses, factors, counted, reduction, target)
 
@@ -152,7 +152,7 @@ def _class_axis(name: str, input: Tensor, weight: Tensor | None) -> int:
 
 def _rows(
     name: str, input: Tensor, target: Tensor, axis: int, ignore_index: int
-) -> tuple[Tensor, Tensor, Tensor | None, int]:
+) -> tuple[Tensor, Tensor, Tensor | None, Any]:
     """The input as (N, C), the class of each row (0 where it does not count), which rows count, and how many."""
     shape = tuple(input.shape)
     fitting = shape[:axis] + shape[axis + 1 :]
@@ -166,7 +166,19 @@ def _rows(
     keep = _valid_labels(name, labels, shape[axis], ignore_index)
     if keep is None:
         return x, labels, None, labels.numel()
-    return x, ew.where(keep, labels, 0), keep, int(sum_(keep))
+    return x, ew.where(keep, labels, 0), keep, _count(keep)
+
+
+def _count(keep: Tensor) -> Any:
+    """How many rows count: a number, or an array without dimensions where asking for the number would wait for the device."""
+    total = sum_(keep)
+    ns = xp(total._data)
+    return int(total) if ns.checks_indices else ns.astype(total._data, ns.float64)
+
+
+def _is_zero(counted: Any) -> bool:
+    """Whether no row counts, as far as is known: where it is not, 0 times infinity gives the same NaN later on."""
+    return isinstance(counted, int) and counted == 0
 
 
 def _valid_labels(name: str, labels: Tensor, classes: int, ignore_index: int) -> Tensor | None:
@@ -174,12 +186,13 @@ def _valid_labels(name: str, labels: Tensor, classes: int, ignore_index: int) ->
     if labels.dtype.category != 1:
         raise TypeError(f"{name}: class numbers must be integers, got {labels.dtype}")
     raw = labels._data
-    low, high = xp(raw).bounds(raw)
-    if low >= 0 and high < classes and not 0 <= ignore_index < classes:
+    low, high = bounds(raw)
+    known = high >= 0 or not raw.shape[0]  # otherwise nobody looked
+    if known and low >= 0 and high < classes and not 0 <= ignore_index < classes:
         return None
     keep = labels != ignore_index
     counted = ew.where(keep, labels, 0)
-    low, high = xp(raw).bounds(counted._data)
+    low, high = bounds(counted._data)
     if low < 0 or high >= classes:
         raise IndexError(f"{name}: target {low if low < 0 else high} is out of range for {classes} classes")
     return keep
@@ -200,14 +213,14 @@ def _weighted_losses(
     return ew.where(keep, losses, 0), ew.where(keep, factors, 0)
 
 
-def _reduced(losses: Tensor, factors: Tensor, counted: int, reduction: str, target: Tensor) -> Tensor:
+def _reduced(losses: Tensor, factors: Tensor, counted: Any, reduction: str, target: Tensor) -> Tensor:
     """The losses in the shape of the target, their sum, or their mean weighted by factors."""
     if reduction == "none":
         return reshape(losses, tuple(target.shape))
     total = sum_(losses)
     if reduction == "sum":
         return total
-    return total / sum_(factors) if counted else total + float("nan")
+    return total / sum_(factors) if not _is_zero(counted) else total + float("nan")
 
 
 def _soft_cross_entropy(

@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.grad_mode import no_grad
-from tinygrad_edu.ops._types import nothing, xp
+from tinygrad_edu.ops._types import bounds, nothing, xp
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import placed
 from tinygrad_edu.ops.norms import norm
@@ -91,7 +91,7 @@ def embedding(
             raise ValueError(f"embedding: padding_idx {padding_idx} is outside of a table of {v} rows")
         padding_idx %= v
     rows = input._data
-    low, high = xp(rows).bounds(rows)
+    low, high = bounds(rows)
     if low < 0 or high >= v:
         raise IndexError(f"embedding: index {low if low < 0 else high} is out of range for a table of {v} rows")
     if max_norm is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._types import axis_of, xp
+from tinygrad_edu.ops._types import axis_of, bounds, xp
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shape import broadcast_shapes, expand, ravel, reshape
 
@@ -38,7 +38,7 @@ def integers(name: str, index: Any, n: int, negative: bool = False) -> Any:
         raw = index._data
     if "int" not in str(raw.dtype):
         raise TypeError(f"{name}: the index must be of an integer type, got {describe(raw)}")
-    low, high = xp(raw).bounds(raw)
+    low, high = bounds(raw)
     least = -n if negative else 0
     if low < least or high >= n:
         bad = low if low < least else high

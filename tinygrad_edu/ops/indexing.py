@@ -6,6 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
+from tinygrad_edu._state import modes
 from tinygrad_edu.backends import is_array
 from tinygrad_edu.dtypes import bool_, from_raw, uint8
 from tinygrad_edu.function import Op, run
@@ -27,6 +28,8 @@ class GetItem(Op):
         parts = index if isinstance(index, tuple) else (index,)
         # Kept only so that writing into an index before the backward pass is noticed.
         self.saved = tuple([p for p in parts if hasattr(p, "dtype")]) or None
+        if modes.anomaly and not xp(x).checks_indices:
+            xp(x).check_index(tuple(x.shape), index)
         return xp(x).getitem(x, index)
 
     def backward(self, g: Any) -> Any:
@@ -256,7 +259,7 @@ class SetItem(Op):
         number = ns.reshape(ns.arange(count(gv.shape)), tuple(gv.shape))
         board = ns.setitem(ns.zeros(tuple(g.shape), dtype=number.dtype), self.index, number)
         last = ns.getitem(board, self.index) == number
-        return gv if bool(ns.all(last)) else where(last, gv, nothing(gv))
+        return gv if ns.checks_indices and bool(ns.all(last)) else where(last, gv, nothing(gv))
 
 
 class Overwrite(Op):

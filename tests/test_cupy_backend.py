@@ -1,0 +1,170 @@
+"""The CuPy backend's code on a stand-in for CuPy that keeps its rules: nothing here has run on a card."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import cupy_stub
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import backends, nn, optim
+from tinygrad_edu.testing import conformance
+from tinygrad_edu.testing._extensions import EXTENSIONS
+from tinygrad_edu.testing.specs import ALL_SPECS
+
+F = nn.functional
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The backend on the stand-in, under its own name."""
+    for name, module in cupy_stub.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(backends, "_loaded", {"cpu": backends.get("cpu")})
+    monkeypatch.setattr(tg.random._defaults, "by_device", {})
+    yield backends.get("cuda")
+    backends._of_several.pop(cupy_stub.ndarray, None)
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_extensions_agree(cuda: Any, name: str) -> None:
+    assert conformance.check_extension(name, EXTENSIONS[name], "cuda").failures == []
+
+
+def test_operations_agree(cuda: Any) -> None:
+    rows = [conformance.check_operation(spec, "cuda", 1) for spec in ALL_SPECS[::3]]
+    assert [text for row in rows for text in row.failures] == []
+
+
+class Tagger(nn.Module):
+    def __init__(self, cell: type[nn.Module], drop: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(7, 4, padding_idx=0)
+        self.recurrent = cell(4, 5)
+        self.drop = nn.Dropout(drop)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, words: Any) -> Any:
+        return self.head(self.drop(self.recurrent(self.embedding(words))[0])).reshape(-1, 3)
+
+
+MAKERS: dict[str, Any] = {
+    "adamw": lambda p: optim.AdamW(p, lr=0.1, amsgrad=True),
+    "adam": lambda p: optim.Adam(p, lr=0.1, weight_decay=0.1, maximize=False),
+    "sgd": lambda p: optim.SGD(p, lr=0.5, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "plain sgd": lambda p: optim.SGD(p, lr=0.5),
+}
+
+
+def trained(
+    device: str, make: Any, cell: type[nn.Module] = nn.LSTM, drop: float = 0.0
+) -> tuple[list[float], list[int]]:
+    """The losses of a training run and how often each step waited for the device."""
+    tg.manual_seed(0)
+    model = Tagger(cell, drop).to(device)
+    optimizer = make(model.parameters())
+    words = tg.tensor([[0, 1], [2, 3], [1, 6]], device=device)
+    classes = tg.tensor([0, 1, 2, 1, -100, 2], device=device)
+    losses, waits = [], []
+    for _ in range(3):
+        before = cupy_stub.Waits.count
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(words), classes)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        waits.append(cupy_stub.Waits.count - before)
+        losses.append(loss)
+    return [loss.item() for loss in losses], waits
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_training_step_never_waits_for_the_card(cuda: Any, name: str) -> None:
+    want, _ = trained("cpu", MAKERS[name])
+    got, waits = trained("cuda", MAKERS[name])
+    np.testing.assert_allclose(got, want, rtol=2e-5)
+    assert waits == [0, 0, 0]
+
+
+@pytest.mark.parametrize("cell", [nn.GRU, nn.RNN])
+def test_other_recurrent_layers_do_not_wait_either(cuda: Any, cell: type[nn.Module]) -> None:
+    assert trained("cuda", MAKERS["adamw"], cell, drop=0.2)[1] == [0, 0, 0]
+
+
+def test_asking_for_a_value_is_counted(cuda: Any) -> None:
+    x = tg.ones(2, device="cuda")
+    for ask in (lambda: x.sum().item(), lambda: bool(x.any()), lambda: x.nonzero(), lambda: x.tolist()):
+        before = cupy_stub.Waits.count
+        ask()
+        assert cupy_stub.Waits.count > before
+
+
+def test_a_loss_over_no_targets_is_no_number_and_its_gradient_zero(cuda: Any) -> None:
+    x = tg.zeros(2, 3, device="cuda", requires_grad=True)
+    loss = F.cross_entropy(x, tg.full((2,), -100, device="cuda"))
+    loss.backward()
+    assert np.isnan(loss.item()) and x.grad.tolist() == [[0.0] * 3] * 2
+
+
+def test_indices_are_checked_where_that_is_asked_for(cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tg.arange(3, device="cuda", dtype=tg.float32)
+    wrong = tg.tensor([0, 3], device="cuda")
+    uses = [
+        lambda: table[wrong],
+        lambda: F.embedding(wrong, table.reshape(3, 1)),
+        lambda: table.gather(0, wrong),
+        lambda: F.cross_entropy(tg.zeros(2, 3, device="cuda"), wrong),
+    ]
+    assert table[wrong].tolist() == [0.0, 0.0]  # CuPy wraps
+    with tg.autograd.detect_anomaly():
+        for use in uses:
+            with pytest.raises(IndexError, match="3 is out of range"):
+                use()
+    monkeypatch.setattr(cuda, "checks_indices", True)
+    for use in uses:
+        with pytest.raises(IndexError, match="3 is out of range"):
+            use()
+
+
+def test_host_arrays_are_not_taken_for_device_arrays(cuda: Any) -> None:
+    x = tg.ones(2, device="cuda")
+    with pytest.raises(TypeError, match="Implicit conversion"):
+        np.asarray(x._data)
+    assert (x + np.ones(2, np.float32)).device == "cuda"
+    assert (x + np.ones(2, np.float32)).tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match=r"cpu.*cuda|cuda.*cpu"):
+        x + tg.ones(2)
+
+
+def test_views_and_memory(cuda: Any) -> None:
+    x = tg.zeros(2, 3, device="cuda")
+    x[0].fill_(1.0)
+    x.t()[2].add_(5)
+    assert x.tolist() == [[1, 1, 6], [0, 0, 5]]
+    assert cuda.memory_stats() == {"used_bytes": 3, "reserved_bytes": 5}
+    cuda.synchronize()
+    y = tg.ones(2, device="cuda", requires_grad=True).exp()
+    z = (y * y).sum()
+    y.detach().zero_()
+    with pytest.raises(RuntimeError, match="overwritten in place"):
+        z.backward()
+
+
+def test_without_a_card_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = cupy_stub.modules()
+
+    def none() -> int:
+        raise RuntimeError("no driver")
+
+    monkeypatch.setattr(modules["cupy"].cuda.runtime, "getDeviceCount", none)
+    monkeypatch.setitem(sys.modules, "cupy", modules["cupy"])
+    monkeypatch.setattr(backends, "_loaded", {"cpu": backends.get("cpu")})
+    with pytest.raises(backends.BackendError, match=r"finds no card or driver \(no driver\)$"):
+        tg.zeros(1, device="cuda")
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(backends.BackendError, match=r"'tinygrad_edu\[cuda13\]' or \[cuda12\]$"):
+        tg.zeros(1, device="cuda")

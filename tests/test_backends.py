@@ -379,6 +379,25 @@ def test_importing_the_package_loads_no_other_array_library() -> None:
     assert done.stdout.strip() == "set()", done.stdout + done.stderr
 
 
+def test_the_pages_example_is_a_backend() -> None:
+    """The code of docs/backends.md prints what the page says, and conforms; in a process of its own, as it registers a class."""
+    pytest.importorskip("array_api_strict")
+    page = (ROOT / "docs" / "backends.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", page, re.M | re.S)
+    check = "from tinygrad_edu.testing import conformance\nassert not conformance.main(['example', '--only', 'relu'])"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(shown)
+
+
+def test_the_page_names_what_there_is() -> None:
+    page = (ROOT / "docs" / "backends.md").read_text()
+    methods = set(re.findall(r"`(\w+)`", page[page.index("**Extensions") : page.index("**Kernels")]))
+    assert {name for name in methods - {"linalg"} if not hasattr(backends.Backend, name)} == set()
+    assert all(f"`{name}`" in page for name in LIBRARIES)
+
+
 NAMES_A_BACKEND = re.compile(
     r"\b(numpy|np|cupy|cp|jax|jnp|torch|array_api_strict)\b\s*[.\[(]|import (numpy|cupy|jax|torch)\b"
 )

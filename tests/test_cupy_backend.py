@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import backends, nn, optim
+from tinygrad_edu import backends, generator, nn, optim
 from tinygrad_edu.testing import conformance
 from tinygrad_edu.testing._extensions import EXTENSIONS
 from tinygrad_edu.testing.specs import ALL_SPECS
@@ -25,7 +25,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, module in cupy_stub.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(backends, "_loaded", {"cpu": backends.get("cpu")})
-    monkeypatch.setattr(tg.random._defaults, "by_device", {})
+    monkeypatch.setattr(generator._defaults, "by_device", {})
     yield backends.get("cuda")
     backends._of_several.pop(cupy_stub.ndarray, None)
 

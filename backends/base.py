@@ -316,6 +316,11 @@ class Backend:
             out = self.setitem(out, (..., *places), out[(..., *places)] + part)
         return out
 
+    def kth_place(self, x: Array, k: int, axis: int) -> Array:
+        """Where the ``k``-th smallest along ``axis`` stands, keeping the axis."""
+        order = self.namespace.moveaxis(self.argsort_stable(x, axis, False), axis, 0)
+        return self.namespace.moveaxis(order[k : k + 1, ...], 0, axis)
+
     def top_places(self, x: Array, k: int, axis: int, largest: bool) -> Array:
         """Where the ``k`` largest or smallest along ``axis`` stand, in order."""
         order = self.namespace.moveaxis(self.argsort_stable(x, axis, largest), axis, 0)

@@ -212,6 +212,9 @@ class NumpyBackend(Backend):
             x, (*x.shape[:-n], *sizes, *counts), (*x.strides[:-n], *strides), writeable=not overlap
         )
 
+    def kth_place(self, x: Array, k: int, axis: int) -> Array:
+        return np.take(np.argpartition(x, k, axis=axis), [k], axis=axis)
+
     def top_places(self, x: Array, k: int, axis: int, largest: bool) -> Array:
         n = x.shape[axis]
         if n < 64 or 4 * k > n or k == 0:

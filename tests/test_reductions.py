@@ -313,3 +313,22 @@ def test_special_values_of_closeness():
 def test_in_place_running_reductions():
     for name in ("cumsum_", "cumprod_"):
         compare(lambda m, x, name=name: getattr(x * 1, name)(0), np.array([2.0, 0.0, 3.0, -1.0]))
+
+
+def test_the_gradient_of_a_product_that_overflows_or_underflows():
+    """The product is infinite or 0, though the products of the other factors are neither."""
+    for factors, expected in (([1e200, 1e200, 1e-200], [1.0, 1.0, INF]), ([1e-200, 1e-200, 1e200], [1.0, 1.0, 0.0])):
+        x = tg.tensor(factors, dtype=tg.float64, requires_grad=True)
+        x.prod().backward()
+        np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-12)
+
+
+def test_kth_places_agree_with_sorting():
+    from tinygrad_edu import backends
+    from tinygrad_edu.backends.base import Backend
+
+    x = np.random.default_rng(0).permutation(60).reshape(3, 4, 5) / 4
+    numpy = backends.of(x)
+    for axis in range(3):
+        for k in range(x.shape[axis]):
+            np.testing.assert_array_equal(numpy.kth_place(x, k, axis), Backend.kth_place(numpy, x, k, axis))

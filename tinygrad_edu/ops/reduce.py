@@ -12,7 +12,7 @@ from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import Dims, in_single, kind_of, require_float, spread
 from tinygrad_edu.ops._types import axes_of, axis_of, count, nothing, to_float, xp
 from tinygrad_edu.ops.elementwise import abs, exp, isfinite, isnan, where
-from tinygrad_edu.ops.scan import products_of_others
+from tinygrad_edu.ops.scan import can_divide_by_factors, products_of_others
 from tinygrad_edu.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -247,21 +247,23 @@ class Prod(Op):
     """The product along one dimension: each factor's gradient is the product of all others, also where some are zero."""
 
     __slots__ = ("axis",)
-    keeps = (0,)
+    keeps = (0, RESULT)
 
     def forward(self, x: Any, axis: int, keepdim: bool) -> Any:
-        self.saved = (x,)
         self.axis = axis
         ns = xp(x)
         kind = from_raw(x.dtype)
-        if kind.category < 2:
-            return ns.prod(x, axis=axis, keepdims=keepdim, dtype=ns.int64)
-        if kind.bits == 16:
-            return ns.astype(ns.prod(x, axis=axis, keepdims=keepdim, dtype=ns.float32), x.dtype)
-        return ns.prod(x, axis=axis, keepdims=keepdim)
+        wide = ns.int64 if kind.category < 2 else ns.float32 if kind.bits == 16 else x.dtype
+        out = ns.prod(x, axis=axis, keepdims=keepdim, dtype=wide)
+        if kind.category == 2 and kind.bits == 16:
+            out = ns.astype(out, x.dtype)
+        self.saved = x, out
+        return out
 
     def backward(self, g: Any) -> Any:
-        (x,) = self.saved
+        x, out = self.saved
+        if can_divide_by_factors(out):
+            return spread(g * out, x.shape, (self.axis,)) / x
         return spread(g, x.shape, (self.axis,)) * products_of_others(x, self.axis)
 
 

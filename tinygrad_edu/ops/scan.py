@@ -87,7 +87,10 @@ def shifted(x: Any, axis: int, fill: float = 0, back: bool = False) -> Any:
 
 
 class Cumprod(Op):
-    """Each factor's gradient is what stands before it times a sum over what follows; no division, so zeros are right."""
+    """Each factor's gradient is what stands before it times a recurrence over what follows: no division, so zeros are right.
+
+    Where no product is zero or too large, dividing by the factor gives the same with one running sum.
+    """
 
     __slots__ = ("axis",)
     keeps = (0, RESULT)
@@ -104,6 +107,8 @@ class Cumprod(Op):
         x, out = self.saved
         if not x.shape or x.shape[self.axis] == 0:
             return g
+        if can_divide_by_factors(out):
+            return flip(Cumsum.apply(flip(g * out, (self.axis,)), self.axis), (self.axis,)) / x
         behind = recurrence_from_behind(shifted(x, self.axis, back=True), g, self.axis)
         return shifted(out, self.axis, fill=1) * behind
 
@@ -124,6 +129,13 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     if kind_of(input).category == 2 and kind_of(input).bits == 16:
         return in_single(cumprod, input, dim)
     return run1(Cumprod, input, axis_of(dim, len(input.shape)))
+
+
+def can_divide_by_factors(products: Any) -> bool:
+    """Whether all products are finite and none is zero, so that each factor can be divided out again."""
+    raw = getattr(products, "_data", products)
+    ns = xp(raw)
+    return bool(ns.all(ns.isfinite(raw) & (raw != 0)))
 
 
 def products_of_others(x: Any, axis: int) -> Any:

@@ -14,7 +14,6 @@ from tinygrad_edu.ops._types import axis_of, nothing, xp
 from tinygrad_edu.ops.elementwise import ceil, clone, floor, isnan, where
 from tinygrad_edu.ops.extremes import argmax, shared
 from tinygrad_edu.ops.gather import gather
-from tinygrad_edu.ops.parts import narrow
 from tinygrad_edu.ops.reduce import any as any_
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.scan import cummax
@@ -112,6 +111,16 @@ def _reduced(found: ValuesAndIndices, axis: int, keepdim: bool) -> ValuesAndIndi
     return ValuesAndIndices(squeeze(found.values, axis), squeeze(found.indices, axis))
 
 
+class KthPlace(Op):
+    """Where the k-th smallest element stands, counted from 0; which of equal ones is not specified."""
+
+    __slots__ = ()
+    kind = CONSTANT
+
+    def forward(self, x: Any, k: int, axis: int) -> Any:
+        return xp(x).kth_place(x, k, axis)
+
+
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The ``k``-th smallest element along ``dim``, counted from 1, and where it stands: (values, indices).
 
@@ -125,8 +134,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     n = input.shape[axis] if input.shape else 1
     if not 1 <= k <= n:
         raise ValueError(f"kthvalue: k = {k} is out of range for a dimension of size {n}")
-    order = argsort(input, axis)
-    return _reduced(_picked(input, axis, narrow(order, axis, k - 1, 1) if input.shape else order), axis, keepdim)
+    if not input.shape:
+        return _picked(input, 0, input.new_zeros((), dtype=int))
+    return _reduced(_picked(input, axis, run(KthPlace(), (input, k - 1, axis))), axis, keepdim)
 
 
 # Medians and quantiles -----------------------------------------------------------------------------------------------
@@ -159,6 +169,8 @@ def _median_places(x: Tensor, axis: int, skip_nan: bool) -> Tensor:
     """Where the lower median along an axis stands; the first NaN unless those are skipped."""
     n = x.shape[axis]
     nans = _number_of_nans(x, axis)
+    if not bool(any_(nans > 0)):
+        return run(KthPlace(), (x, (n - 1) // 2, axis))
     at = (n - nans - 1).clamp(min=0) // 2 if skip_nan else where(nans > 0, n - nans, (n - 1) // 2)
     order = argsort(x, axis)
     return gather(order, axis, expand(at, tuple(1 if i == axis else k for i, k in enumerate(x.shape))))

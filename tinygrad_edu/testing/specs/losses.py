@@ -103,26 +103,7 @@ _COUNT = Bad(lambda: (tg.zeros(2, 3), tg.tensor([1])), ValueError, r"\(1,\)")
 _FLOATS = "float64 float32"
 
 
-@st.composite
-def _affine(draw: Any) -> tuple[Any, ...]:
-    """Input (…, in), weight (out, in) and bias (out) or None."""
-    n, m = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    x = draw(some.shapes(0, 2, 1, 2).flatmap(lambda lead: some.tensors((*lead, n), -2.0, 2.0)))
-    weight = draw(some.tensors((m, n), -2.0, 2.0))
-    return x, weight, draw(st.none() | some.tensors((m,), -2.0, 2.0))
-
-
 SPECS = [
-    OpSpec(
-        "F.linear",
-        F.linear,
-        _affine(),
-        reference=lambda x, w, b: x @ w.T + (0 if b is None else b),
-        errors=(Bad(lambda: (tg.ones(2, 3), tg.ones(4, 2)), ValueError, "linear"),),
-        order=3,
-        torch="nn.functional.linear",
-        dtypes=_FLOATS,
-    ),
     OpSpec(
         "F.mse_loss",
         lambda x, y, r="mean": F.mse_loss(x, y, reduction=r),

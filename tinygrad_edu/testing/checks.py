@@ -12,7 +12,8 @@ import numpy as np
 
 from tinygrad_edu import Tensor, backends
 from tinygrad_edu.testing import hygiene, properties
-from tinygrad_edu.testing.gradients import check_gradients, check_precision, host
+from tinygrad_edu.testing.gradients import check_gradients, check_precision
+from tinygrad_edu.testing.probing import host
 from tinygrad_edu.testing.report import GradientError
 from tinygrad_edu.testing.spec import OpSpec, arguments_of, flattened, several
 

@@ -20,7 +20,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, backends
 from tinygrad_edu.testing._extensions import EXTENSIONS
-from tinygrad_edu.testing.gradients import signed
+from tinygrad_edu.testing.probing import signed
 
 EXAMPLES = 5
 CLOSE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-8}

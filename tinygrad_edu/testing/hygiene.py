@@ -11,7 +11,7 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.testing.gradients import constant, float_outputs, float_places, host, signed, title
+from tinygrad_edu.testing.probing import constant, float_outputs, float_places, host, signed, title
 from tinygrad_edu.testing.report import GradientError
 
 

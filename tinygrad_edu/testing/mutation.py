@@ -22,8 +22,8 @@ from tinygrad_edu.function import Fused
 from tinygrad_edu.node import LEAF, OUTPUT, Node
 from tinygrad_edu.testing import mutants
 from tinygrad_edu.testing.checks import CHECKS, checks_of
-from tinygrad_edu.testing.gradients import float_outputs, float_places, host, signed
 from tinygrad_edu.testing.hygiene import run_backward
+from tinygrad_edu.testing.probing import float_outputs, float_places, host, signed
 from tinygrad_edu.testing.spec import OpSpec, flattened, several
 
 _PATIENCE = 6  # a mutant that survives meets so many times as many cases
@@ -320,7 +320,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scores.append(mutation_score(spec, examples=options.examples, formulas=options.formulas))
             print(scores[-1], flush=True)
     killed, planted = sum(len(s.killed) for s in scores), sum(s.planted for s in scores)
-    print(f"all: {killed} of {planted} mutants killed ({killed / max(planted, 1):.2%})")
+    print(f"all: {killed} of {planted} mutants of {len(scores)} specs killed ({killed / max(planted, 1):.2%})")
+    equivalent, conventions = sum(len(s.equivalent) for s in scores), sum(len(s.conventions) for s in scores)
+    print(f"not counted: {equivalent} that change no derivative, {conventions} that choose another slope on a kink")
     return sum(bool(s.survived) for s in scores)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.testing.gradients import (
+from tinygrad_edu.testing.probing import (
     Call,
     constant,
     float_places,

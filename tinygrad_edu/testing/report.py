@@ -13,7 +13,7 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.node import OUTPUT, Node
 
 if TYPE_CHECKING:
-    from tinygrad_edu.testing.gradients import Judgement
+    from tinygrad_edu.testing.levels import Judgement
 
 _MOST_FORMULAS = 6
 

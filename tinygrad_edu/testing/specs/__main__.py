@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable
 
 from tinygrad_edu.testing.spec import OpSpec
@@ -18,7 +19,7 @@ what is checked.
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return re.sub(r":\w+:(?=`)", "", " ".join(text.split())).replace("|", "\\|")
 
 
 def _summary(name: str) -> str:

@@ -128,6 +128,7 @@ def check_fits(name: str, x: Tensor, index: Any, value: Tensor) -> None:
 
 
 def _refuse_leaf(x: Tensor) -> None:
+    """Refuse a write inside a graph on a leaf, and through a view that is not recorded."""
     base = x if x._view is None else x._view[0]
     for t, what in ((x, "a leaf"), (base, "a view of a leaf")):
         if t._node is not None and t._node.kind == LEAF:
@@ -155,6 +156,7 @@ def _keep_old_value(out: Tensor, x: Tensor) -> None:
 
 
 def _write(x: Tensor, raw: Any) -> None:
+    """Put values into the memory of ``x`` and stamp it."""
     _writable(x)
     x._data = xp(x._data).write(x._data, raw)
     writes.record(x._data)

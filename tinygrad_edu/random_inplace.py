@@ -33,6 +33,7 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
 
 
 def _normal(name: str, x: Tensor, mean: float, std: float, generator: Generator | None) -> Tensor:
+    """Normal numbers in the shape and type of ``x``."""
     from tinygrad_edu.random import randn
 
     if not std >= 0:

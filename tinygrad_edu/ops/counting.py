@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 class OneHot(Op):
+    """Rows that are 1 at one place."""
+
     __slots__ = ()
     kind = CONSTANT
 
@@ -90,6 +92,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 class Histogram(Op):
+    """Counts of elements in equal intervals."""
+
     __slots__ = ()
     kind = CONSTANT
 

@@ -121,6 +121,7 @@ def _nothing_of(input: Any, index: Any) -> Any:
 
 
 def shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` under a shape."""
     return x if tuple(x.shape) == shape else reshape(x, shape)
 
 

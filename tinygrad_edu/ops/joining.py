@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class Cat(Op):
+    """Tensors along a dimension that they have."""
+
     __slots__ = ("axis", "sizes")
     keeps = ()
 
@@ -71,6 +73,7 @@ concat = concatenate = cat
 
 
 def _tensors(name: str, tensors: Any) -> list[Any]:
+    """A list of at least one tensor."""
     if isinstance(tensors, function.Tensor):
         raise TypeError(f"{name}: expected a sequence of tensors, got {describe(tensors)}")
     parts = list(tensors)
@@ -82,6 +85,7 @@ def _tensors(name: str, tensors: Any) -> list[Any]:
 
 
 def _common_type(parts: list[Any]) -> list[Any]:
+    """Tensors converted to the type that they have in common."""
     if all(isinstance(p, function.Tensor) for p in parts) and len({p._data.dtype for p in parts}) > 1:
         dtype = result_type(*parts)
         return [p.to(dtype) for p in parts]
@@ -89,6 +93,8 @@ def _common_type(parts: list[Any]) -> list[Any]:
 
 
 class Stack(Op):
+    """Tensors of one shape along a new dimension."""
+
     __slots__ = ("axis",)
     keeps = ()
 

@@ -32,6 +32,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 
 def check_mask(name: str, mask: Any) -> None:
+    """Refuse a mask that is not boolean."""
     if not str(getattr(mask, "dtype", "")).endswith("bool"):
         raise TypeError(f"{name}: the mask must be a boolean tensor, got {describe(mask)}")
 
@@ -65,6 +66,7 @@ def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 def _masked_scatter(input: Tensor, mask: Tensor, source: Tensor, here: bool) -> Any:
+    """Both forms of ``masked_scatter``."""
     check_mask("masked_scatter", mask)
     same_dtype("masked_scatter", input, source)
     shape = tuple(input.shape) if here else tuple(broadcast_shapes(tuple(input.shape), tuple(mask.shape)))

@@ -86,6 +86,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def _reflected(x: Any, axis: int, a: int, b: int) -> Any:
+    """The mirror images before and after a dimension, without the edges."""
     n = x.shape[axis]
     if max(a, b) >= n:
         raise ValueError(f"pad: the mirror image of dimension {axis} has {n - 1} elements, fewer than {max(a, b)}")
@@ -93,6 +94,7 @@ def _reflected(x: Any, axis: int, a: int, b: int) -> Any:
 
 
 def _replicated(x: Any, axis: int, a: int, b: int) -> Any:
+    """The edges of a dimension, repeated."""
     n = x.shape[axis]
     if n == 0:
         raise ValueError(f"pad: dimension {axis} is empty and has no edge to replicate")
@@ -104,6 +106,7 @@ def _replicated(x: Any, axis: int, a: int, b: int) -> Any:
 
 
 def _wrapped(x: Any, axis: int, a: int, b: int) -> Any:
+    """The other ends of a dimension."""
     n = x.shape[axis]
     if max(a, b) > n:
         raise ValueError(f"pad: dimension {axis} has {n} elements and cannot be wrapped around by {max(a, b)}")

@@ -23,6 +23,7 @@ def size_along(name: str, input: Tensor, dim: int) -> tuple[int, int]:
 
 
 def _part(input: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    """The elements from ``start`` to ``stop`` of a dimension."""
     return getitem(input, (*[slice(None)] * axis, slice(start, stop)))
 
 
@@ -168,6 +169,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 def _even_split(name: str, input: Tensor, sections: Any, axis: int, least: int) -> tuple[Tensor, ...]:
+    """A split whose number of parts must divide the dimension."""
     shape = tuple(input.shape)
     if len(shape) < least:
         raise ValueError(f"{name}: expected at least {least} dimensions, got shape {shape}")

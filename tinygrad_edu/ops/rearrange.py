@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class Contiguous(Op):
+    """A copy whose elements lie in the order of the dimensions."""
+
     __slots__ = ()
     keeps = ()
 
@@ -35,6 +37,8 @@ def contiguous(input: Tensor) -> Tensor:
 
 
 class Flip(Op):
+    """Elements in reverse order along dimensions; its own adjoint."""
+
     __slots__ = ("axes",)
     keeps = ()
 
@@ -97,6 +101,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 class Roll(Op):
+    """Elements shifted around along dimensions; the adjoint shifts back."""
+
     __slots__ = ("axes", "shifts")
     keeps = ()
 

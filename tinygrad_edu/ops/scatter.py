@@ -37,6 +37,7 @@ def write_sum(x: Any, index: Any, value: Any, here: bool) -> Any:
 
 
 def same_dtype(name: str, input: Tensor, source: Any) -> None:
+    """Refuse a source of another type than the input."""
     if isinstance(source, function.Tensor) and source.dtype is not input.dtype:
         raise TypeError(f"{name}: the source is of {source.dtype}, the input of {input.dtype}; they must be equal")
 
@@ -99,6 +100,7 @@ def scatter_(
 def _scatter_reduced(
     input: Tensor, dim: int, index: Tensor, src: Any, value: Any, reduce: str | None, here: bool
 ) -> Any:
+    """Both forms of ``scatter`` with its ways to combine."""
     if (src is None) == (value is None):
         raise TypeError("scatter: expected either src or value")
     source = value if src is None else src
@@ -144,6 +146,7 @@ def _into_slices(name: str, input: Tensor, dim: int, index: Any, source: Any) ->
 
 
 def _index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, alpha: float, here: bool) -> Any:
+    """Both forms of ``index_add``."""
     x, full, value = _into_slices("index_add", input, dim, index, source)
     out = write_sum(x, full, value if alpha == 1 else value * alpha, here)
     return input if here else shaped(out, tuple(input.shape))
@@ -167,6 +170,7 @@ def index_add_(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha:
 
 
 def _index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, here: bool) -> Any:
+    """Both forms of ``index_copy``."""
     x, full, value = _into_slices("index_copy", input, dim, index, source)
     out = write(x, full, value, here)
     return input if here else shaped(out, tuple(input.shape))
@@ -183,6 +187,7 @@ def index_copy_(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tenso
 
 
 def _index_fill(input: Tensor, dim: int, index: Tensor, value: Any, here: bool) -> Any:
+    """Both forms of ``index_fill``."""
     if isinstance(value, function.Tensor) and value.shape:
         raise ValueError(
             f"index_fill: the value must be a number or have no dimensions, got shape {tuple(value.shape)}"
@@ -211,6 +216,7 @@ def index_fill_(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 
 def _index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool, here: bool) -> Any:
+    """Both forms of ``index_put``."""
     raw = raw_index(tuple(indices))[0]
     same_dtype("index_put", input, values)
     inplace.check_fits("index_put", input, raw, values)
@@ -242,6 +248,7 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 
 
 def _put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool, here: bool) -> Any:
+    """Both forms of ``put``."""
     raw = integers("put", index, input.numel(), negative=True)
     same_dtype("put", input, source)
     if source.numel() != count(raw.shape):

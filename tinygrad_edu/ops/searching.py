@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 class Nonzero(Op):
+    """The indices of elements that are not zero, one row each."""
+
     __slots__ = ()
     kind = CONSTANT
 
@@ -51,6 +53,8 @@ def argwhere(input: Tensor) -> Tensor:
 
 
 class SearchSorted(Op):
+    """Where values belong in sorted sequences."""
+
     __slots__ = ()
     kind = CONSTANT
 
@@ -128,6 +132,7 @@ def searchsorted(
 
 
 def _type_of(number: Any) -> str | None:
+    """The type in which a Python number takes part."""
     return "float64" if isinstance(number, float) else None
 
 
@@ -146,6 +151,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 
 class IsIn(Op):
+    """Whether elements are among others."""
+
     __slots__ = ()
     kind = CONSTANT
 

@@ -33,6 +33,8 @@ def alias(input: Tensor) -> Tensor:
 
 
 class Reshape(Op):
+    """The same elements under another shape."""
+
     __slots__ = ("shape",)
     kind = VIEW
 
@@ -157,6 +159,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 class Permute(Op):
+    """The dimensions in another order."""
+
     __slots__ = ("order",)
     kind = VIEW
 
@@ -259,6 +263,8 @@ moveaxis = movedim
 
 
 class Expand(Op):
+    """Dimensions of size 1 repeated without copying."""
+
     __slots__ = ("shape",)
     kind = VIEW
 
@@ -373,6 +379,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def _each(tensors: tuple[Any, ...], change: Any) -> Any:
+    """``change`` of one tensor, or of each of several."""
     if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
         return change(tensors[0])
     return tuple(map(change, tensors[0] if len(tensors) == 1 else tensors))

@@ -102,6 +102,7 @@ def unfold_view(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def _pair(name: str, what: str, value: Any, least: int) -> tuple[int, int]:
+    """Two integers given as one number or as two."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) == 1:
         pair *= 2

@@ -1,18 +1,25 @@
 """A stand-in for CuPy on a machine without a card: its rules of arrays, computed by NumPy.
 
 As in CuPy, arrays refuse to become NumPy arrays on their own, results without dimensions stay arrays, and index arrays that are
-out of range wrap. What would wait for the card is counted. Elementwise kernels are not run: a Python function of the kernel's name
-stands for each.
+out of range wrap. What would wait for the card is counted. The sources of elementwise kernels are compiled as C++ for the CPU.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import hashlib
 import operator
+import shutil
+import subprocess
+import tempfile
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 
 class Waits:
@@ -208,41 +215,74 @@ class Pool:
         return 5
 
 
-def adam(
-    g: Any, maximize: bool, decay: float, penalty: float, b1: float, b2: float, size: float, eps: float, *rest: Any
-) -> None:
-    """What the kernel of that name computes, in NumPy."""
-    ams, p, m, v, top = rest
-    g = -g if maximize else g
-    p[...] *= 1 - decay
-    g = g + penalty * p
-    m[...] = b1 * m + (1 - b1) * g
-    v[...] = b2 * v + (1 - b2) * g * g
-    if ams:
-        top[...] = np.maximum(top, v)
-    p[...] -= size * m / (np.sqrt(top if ams else v) + eps)
-
-
-def sgd(g: Any, maximize: bool, penalty: float, momentum: float, dampening: float, first: bool, *rest: Any) -> None:
-    """What the kernel of that name computes, in NumPy."""
-    nesterov, lr, p, buffer = rest
-    g = (-g if maximize else g) + penalty * p
-    if momentum:
-        buffer[...] = g if first else momentum * buffer + (1 - dampening) * g
-        g = g + momentum * buffer if nesterov else buffer
-    p[...] -= lr * g
+TYPES = {"bool": "bool", "int64": "long long", "float32": "float", "float64": "double"}
+PROGRAM = """
+#include <algorithm>
+#include <cmath>
+using namespace std;
+typedef %(T)s T;
+extern "C" void run(long n, void** at, long* step) {
+    for (long i = 0; i < n; i++) {
+        %(names)s
+        { %(operation)s }
+    }
+}
+"""
 
 
 class ElementwiseKernel:
-    """A kernel by the name of the Python function that stands for it."""
+    """CuPy's elementwise kernel, its source compiled for the CPU and run one element after the other."""
 
     def __init__(self, inputs: str, outputs: str, operation: str, name: str) -> None:
-        self.function = globals()[name.removeprefix("tinygrad_edu_")]
-        self.count = len(inputs.split(",")) + len(outputs.split(","))
+        self.inputs, self.outputs = ([p.split() for p in part.split(",")] for part in (inputs, outputs))
+        self.operation = operation
 
     def __call__(self, *args: Any) -> None:
-        assert len(args) == self.count
-        self.function(*map(plain, args))
+        params = self.inputs + self.outputs
+        assert len(args) == len(params)
+        kind = next(a.dtype.name for a, (t, _) in zip(args, params, strict=True) if t == "T")
+        hosts = [
+            np.asarray(plain(a), kind if t == "T" else t) if not isinstance(a, ndarray) else a.host
+            for a, (t, _) in zip(args, params, strict=True)
+        ]
+        for h, (t, name) in zip(hosts, params, strict=True):
+            if h.dtype.name != (kind if t == "T" else t):
+                raise TypeError(f"Type is mismatched. {name} {h.dtype.name} {kind if t == 'T' else t}")
+        shape = np.broadcast_shapes(*(h.shape for h in hosts))
+        flat = [np.ascontiguousarray(np.broadcast_to(h, shape)) if h.shape else h for h in hosts]
+        n = int(np.prod(shape))
+        at = (ctypes.c_void_p * len(flat))(*(f.ctypes.data for f in flat))
+        step = (ctypes.c_long * len(flat))(*(int(f.ndim > 0) for f in flat))
+        _compiled(self.source(kind))(ctypes.c_long(n), at, step)
+        for h, f in list(zip(hosts, flat, strict=True))[len(self.inputs) :]:
+            if h is not f:
+                h[...] = f
+
+    def source(self, kind: str) -> str:
+        """A C++ program of the kernel for arrays of a type."""
+        lines = []
+        for i, (t, name) in enumerate(self.inputs + self.outputs):
+            kind_of = "T" if t == "T" else TYPES[t]
+            form = f"const {kind_of} {name}" if i < len(self.inputs) else f"{kind_of}& {name}"
+            lines.append(f"{form} = (({kind_of}*)at[{i}])[i * step[{i}]];")
+        return PROGRAM % {"T": TYPES[kind], "names": "\n        ".join(lines), "operation": self.operation}
+
+
+FOLDER = (
+    tempfile.TemporaryDirectory()
+)  # kept to the end: a loader may take a new file in a removed one's place for the old
+
+
+@functools.cache
+def _compiled(source: str) -> Any:
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("no C++ compiler to try the kernels with")
+    program = Path(FOLDER.name) / f"{hashlib.sha256(source.encode()).hexdigest()}.cpp"
+    library = program.with_suffix(".so")
+    program.write_text(source)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, program], check=True)
+    return ctypes.CDLL(str(library)).run
 
 
 def modules() -> dict[str, types.ModuleType]:

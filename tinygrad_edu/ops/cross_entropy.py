@@ -166,14 +166,14 @@ def _rows(
     keep = _valid_labels(name, labels, shape[axis], ignore_index)
     if keep is None:
         return x, labels, None, labels.numel()
-    return x, ew.where(keep, labels, 0), keep, _count(keep)
+    return x, ew.where(keep, labels, 0), keep, _count(keep, to_float(x)._data.dtype)
 
 
-def _count(keep: Tensor) -> Any:
+def _count(keep: Tensor, dtype: Any) -> Any:
     """How many rows count: a number, or an array without dimensions where asking for the number would wait for the device."""
     total = sum_(keep)
     ns = xp(total._data)
-    return int(total) if ns.checks_indices else ns.astype(total._data, ns.float64)
+    return int(total) if ns.checks_indices else ns.astype(total._data, dtype)
 
 
 def _is_zero(counted: Any) -> bool:

@@ -194,6 +194,14 @@ def test_python_numbers_on_either_side(op: Any, number: Any) -> None:
             compare(lambda t: op(number, t), lambda t: op(number, t), [x], skip=lambda v: np.abs(v) == 0)
 
 
+@pytest.mark.parametrize("name", [*UNARY, *BINARY, "positive", "addcdiv", "clamp", "prelu", "digamma"])
+def test_numbers_alone_are_refused(name: str) -> None:
+    count = {"addcdiv": 3}.get(name, 2 if name in BINARY or name == "prelu" else 1)
+    settings = [0.0, 1.0] if name == "clamp" else []
+    with pytest.raises(TypeError, match=r"expected (a Tensor|the numbers|integers)"):
+        getattr(tg, name)(*[1.5, 2.5, 3.5][:count], *settings)
+
+
 def test_a_number_that_does_not_fit_the_type_is_refused_by_name() -> None:
     with pytest.raises(OverflowError, match=r"^add: .* -1 .* uint8"):
         tg.tensor([1], dtype=tg.uint8) + -1

@@ -74,13 +74,19 @@ def as_type_of(x: Any, like: Any) -> Any:
 
 def floating(name: str, x: Any) -> Any:
     """``x`` itself; an operation that is defined on floating-point numbers alone refuses the others."""
-    if isinstance(x, function.Tensor):
-        if from_raw(x._data.dtype).category == 2:
-            return x
+    if not isinstance(x, function.Tensor):
+        refuse_numbers(name, x)
+    elif from_raw(x._data.dtype).category != 2:
         raise TypeError(f"{name}: expected a floating-point tensor, got {x.dtype}; convert it with .float()")
-    if isinstance(x, (bool, int, float)):
-        raise TypeError(f"{name}: expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
     return x
+
+
+def refuse_numbers(name: str, *operands: Any) -> None:
+    """Refuse operands that are Python numbers all; raw arrays pass, for derivatives are computed with them."""
+    # By type: a raw value without dimensions may be a NumPy scalar, which is a kind of float.
+    if all(type(v) in (int, float, bool) for v in operands):
+        x = operands[0]
+        raise TypeError(f"{name}: expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
 
 
 def run_single(cls: type[Op], x: Any, *settings: Any) -> Any:

@@ -9,7 +9,7 @@ from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
 from tinygrad_edu.ops._types import fit, same_type, to_float, xp
-from tinygrad_edu.ops.elementwise._base import Binary, are_alike, floating, with_number
+from tinygrad_edu.ops.elementwise._base import Binary, are_alike, floating, refuse_numbers, with_number
 
 if TYPE_CHECKING:
     from tinygrad_edu.ops.elementwise._base import Operand
@@ -80,6 +80,7 @@ def _mixed(cls: type[Op], x: Any, y: Any, raw: Any) -> Any:
         return run(cls(), (x, y))
     if isinstance(y, function.Tensor):
         return run(cls(), (y, x))
+    refuse_numbers(cls.name, x, y)  # type: ignore[arg-type]
     return raw(x, y)
 
 
@@ -147,6 +148,7 @@ def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
         return run2(Sub, x, y)
     if isinstance(x, function.Tensor):
         return run(ShiftDown(), (x, y))
+    refuse_numbers("sub", x, y)
     return run(ShiftNegative(), (y, x))
 
 
@@ -237,6 +239,8 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
     if rounding_mode is not None:
         return _rounded_div(input, other, rounding_mode)
     x, y = same_type(input, other)
+    if not isinstance(x, function.Tensor):
+        refuse_numbers("div", x, y)
     x = to_float(x) if isinstance(x, function.Tensor) else x
     y = to_float(y) if isinstance(y, function.Tensor) else y
     # Array libraries raise on a Python 0 of integer type; 1 / 0 is inf here.
@@ -273,11 +277,14 @@ class Neg(Op):
 
 def neg(input: Tensor) -> Tensor:
     """The negative."""
+    if not isinstance(input, function.Tensor):
+        refuse_numbers("neg", input)
     return run1(Neg, input)
 
 
 def positive(input: Tensor) -> Tensor:
     """The tensor itself; a boolean has no sign."""
+    refuse_numbers("positive", input)
     if input.dtype is bool_:
         raise TypeError("positive: booleans have no sign; convert them first")
     return input
@@ -325,6 +332,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     TypeError
         When both ``tensor1`` and ``tensor2`` are of integers: say with ``div`` how to round.
     """
+    for v in (input, tensor1, tensor2):
+        refuse_numbers("addcdiv", v)
     if not (tensor1.is_floating_point() or tensor2.is_floating_point()):
         raise TypeError(
             f"addcdiv: tensor1 ({tensor1.dtype}) and tensor2 ({tensor2.dtype}) are both of integers; convert one to floating point, "

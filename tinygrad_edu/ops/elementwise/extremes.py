@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import from_raw
 from tinygrad_edu.function import Op, run, run1
 from tinygrad_edu.ops._types import fit, nothing, result_type, same_type, to_float, xp
-from tinygrad_edu.ops.elementwise._base import Binary, any_tensor, as_type_of
+from tinygrad_edu.ops.elementwise._base import Binary, any_tensor, as_type_of, refuse_numbers
 from tinygrad_edu.ops.elementwise.selection import where
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neg
     >>> tg.nan_to_num(tg.tensor([float("nan"), float("inf"), 1.0]), posinf=9.0)
     tensor([0., 9., 1.])
     """
+    refuse_numbers("nan_to_num", input)
     if from_raw(input._data.dtype).category != 2:
         return input.clone()
     largest = float(xp(input._data).finfo(input._data.dtype).max)

@@ -9,7 +9,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import bool_, float64, from_raw, int64
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
 from tinygrad_edu.ops._types import nothing, same_type, to_float, xp
-from tinygrad_edu.ops.elementwise._base import Binary, floating
+from tinygrad_edu.ops.elementwise._base import Binary, floating, refuse_numbers
 from tinygrad_edu.ops.elementwise.arithmetic import mul
 from tinygrad_edu.ops.elementwise.exponential import log
 from tinygrad_edu.ops.elementwise.selection import where
@@ -57,6 +57,8 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
     d(xʸ) = y xʸ⁻¹ dx + xʸ ln x dy; at x = 0 the derivative by y is 0 for y ≥ 0.
     """
     x, y = same_type(input, exponent)
+    if not isinstance(x, function.Tensor):
+        refuse_numbers("pow", x, y)
     if all(isinstance(v, bool) or (isinstance(v, function.Tensor) and v.dtype is bool_) for v in (x, y)):
         raise TypeError("pow: booleans cannot be raised to a power; convert them first")
     if isinstance(y, int) and not isinstance(y, bool) and y == 2 and isinstance(x, function.Tensor):
@@ -88,7 +90,9 @@ class Square(Op):
 
 def square(input: Tensor) -> Tensor:
     """The square, x²."""
-    if isinstance(input, function.Tensor) and from_raw(input._data.dtype) is bool_:
+    if not isinstance(input, function.Tensor):
+        refuse_numbers("square", input)
+    elif from_raw(input._data.dtype) is bool_:
         input = input.to(int64)
     return run1(Square, input)
 

@@ -121,6 +121,8 @@ class FloorDivide(Binary):
 
 def _integers(x: Any, y: Any) -> bool:
     """Whether two operands of one type are integers; booleans are refused."""
+    if not (hasattr(x, "dtype") or hasattr(y, "dtype")):
+        raise TypeError(f"expected a Tensor, got the numbers {x!r} and {y!r}; wrap one: tg.tensor({x!r})")
     category = from_raw((x if hasattr(x, "dtype") else y).dtype).category
     if category == 0 and isinstance(x, bool) + isinstance(y, bool) + hasattr(x, "dtype") + hasattr(y, "dtype") == 2:
         raise TypeError("booleans cannot be divided with a rest; convert them first")

@@ -9,7 +9,7 @@ from tinygrad_edu.dtypes import bool_, from_raw
 from tinygrad_edu.function import Op, run, run1, run2
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import nothing, same_type, to_float, xp
-from tinygrad_edu.ops.elementwise._base import Binary, as_type_of
+from tinygrad_edu.ops.elementwise._base import Binary, as_type_of, refuse_numbers
 from tinygrad_edu.ops.elementwise.rounding import Piecewise
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Abs(Op):
 
 def abs(input: Tensor) -> Tensor:
     """The absolute value; the derivative at 0 is taken as 0."""
+    if not isinstance(input, function.Tensor):
+        refuse_numbers("abs", input)
     return run1(Abs, input)
 
 
@@ -114,6 +116,8 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     TypeError
         When the two are not of one type.
     """
+    refuse_numbers("heaviside", input)
+    refuse_numbers("heaviside", values)
     if input.dtype is not values.dtype:
         raise TypeError(f"heaviside: input and values must be of one type, got {input.dtype} and {values.dtype}")
     return run2(Heaviside, input, values)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends._cupy_kernels import kernels_of
+from tinygrad_edu.backends import _cupy_kernels, _cupy_rnn
 from tinygrad_edu.backends.base import Array, Backend, BackendError, load
 
 
@@ -38,7 +38,7 @@ class CupyBackend(Backend):
         self.namespace = load("cuda", "array_api_compat.cupy", "cuda13", "or [cuda12]")
         self.array_types = (cupy.ndarray,)
         self.linalg_errors = (np.linalg.LinAlgError,)
-        self.kernels = kernels_of(cupy)
+        self.kernels = _cupy_kernels.kernels_of(cupy) | _cupy_rnn.kernels_of(cupy)
         super().__init__(index)
 
     # Devices -----------------------------------------------------------------------------------------------------------

@@ -235,6 +235,7 @@ class ElementwiseKernel:
 
     def __init__(self, inputs: str, outputs: str, operation: str, name: str) -> None:
         self.inputs, self.outputs = ([p.split() for p in part.split(",")] for part in (inputs, outputs))
+        assert not {"i", "n"} & {name for _, name in self.inputs + self.outputs}, "CuPy reserves these names"
         self.operation = operation
 
     def __call__(self, *args: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -93,6 +94,24 @@ def test_a_training_step_never_waits_for_the_card(cuda: Any, name: str) -> None:
 @pytest.mark.parametrize("cell", [nn.GRU, nn.RNN])
 def test_other_recurrent_layers_do_not_wait_either(cuda: Any, cell: type[nn.Module]) -> None:
     assert trained("cuda", MAKERS["adamw"], cell, drop=0.2)[1] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU])
+def test_kernels_of_recurrent_layers_agree_with_the_cpu(cuda: Any, cell: type[nn.Module], bias: bool) -> None:
+    tg.manual_seed(1)
+    here = cell(3, 4, num_layers=2, bias=bias, bidirectional=True, dtype=tg.float64)
+    x = tg.randn(5, 2, 3, dtype=tg.float64)
+    found = []
+    for device in ("cpu", "cuda"):
+        layer = copy.deepcopy(here).to(device)
+        leaf = x.clone().to(device).requires_grad_()
+        out, state = layer(leaf)
+        parts = state if isinstance(state, tuple) else (state,)
+        (out.square().sum() + sum((p * (i + 1)).sum() for i, p in enumerate(parts))).backward()
+        found.append([t.detach().numpy() for t in (out, *parts, leaf.grad, *(p.grad for p in layer.parameters()))])
+    for want, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
 
 
 def test_asking_for_a_value_is_counted(cuda: Any) -> None:

@@ -117,8 +117,8 @@ class Level:
 
     @cached_property
     def magnitude(self) -> float:
-        """The size of the results, which says how much rounding is to be expected."""
-        return float(np.max(np.abs(self.result(self.values)), initial=0.0))
+        """The size of arguments and results, which says how much rounding is to be expected."""
+        return max(float(np.max(np.abs(a), initial=0.0)) for a in [*self.values, self.result(self.values)])
 
     def _compare_directions(self) -> None:
         for _ in range(_DIRECTIONS if self.depth == 1 else 1):
@@ -307,7 +307,7 @@ class Judgement:
     @property
     def fine(self) -> bool:
         """Whether the two agree, or the analytic one lies between left and right where that is allowed."""
-        size = max(self.scale, abs(self.value), 1e-6)
+        size = max(self.scale, abs(self.value), 1e-5)
         if abs(self.got - self.value) <= 4 * self.error + self.rtol * size and not self.error > 1e-3 * max(size, 1e-2):
             return True
         if not self.kink or not self.kinked:

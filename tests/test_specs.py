@@ -11,11 +11,8 @@ from tinygrad_edu.testing import battery
 from tinygrad_edu.testing.runner import examples
 from tinygrad_edu.testing.specs import ALL_SPECS, operation_of, public_operations
 
-# Operations whose spec is still to be written; it must not name what has one, and ends empty.
-PENDING = set(
-    """
-    """.split()
-)
+# Operations whose spec is still to be written; it must not name what has one, and is meant to be empty.
+PENDING: set[str] = set()
 
 test_battery = battery(*ALL_SPECS)
 

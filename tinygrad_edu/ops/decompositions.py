@@ -137,7 +137,7 @@ def _require_distinct(name: str, what: str, values: Any) -> None:
         return
     gaps = ns.abs(raw[..., 1:] - raw[..., :-1])
     size = ns.max(ns.abs(raw), axis=-1, keepdims=True)
-    if bool(ns.any(gaps <= 4 * ns.finfo(raw.dtype).eps * size)):
+    if bool(ns.any(gaps <= 4 * float(ns.finfo(raw.dtype).eps) * size)):
         raise LinAlgError(
             f"{name}: the vectors of equal {what} are not unique, so they have no gradient; that of the values exists"
         )

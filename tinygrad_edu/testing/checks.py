@@ -110,8 +110,11 @@ def _other_devices() -> list[str]:
 
 
 def check_backends(spec: OpSpec, case: Any, seed: int) -> None:
-    """The same result, and the same gradients, on every other backend that is here; a quarter of the cases will do."""
-    if seed % 4:
+    """The same result, and the same gradients, on every other backend that is here; a quarter of the cases will do.
+
+    Formulas of users may ask more of raw arrays than the array standard has; that is between them and their device.
+    """
+    if seed % 4 or not str(spec.function.__module__).startswith("tinygrad_edu."):
         return
     call, flat = flattened(spec, case)
     for device in _other_devices():

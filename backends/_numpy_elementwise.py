@@ -12,7 +12,7 @@ from tinygrad_edu.backends._numpy_threads import GRAIN, split
 
 Array = Any
 LARGE = 2 * GRAIN  # elements from which on two threads pay
-BLOCK = 1 << 14  # elements of a block, where several passes over it follow one another
+BLOCK = 1 << 17  # elements of a block, where several passes follow one another; small ones lose to handing over the GIL
 _ROW = 1024  # a long sum is made of rows of so many, whose sums are added pairwise: as exact as NumPy's
 
 _zeros = {np.dtype(t): np.zeros(BLOCK, t) for t in (np.float16, np.float32, np.float64)}

@@ -1,22 +1,23 @@
 """The backward pass: a walk over the graph from the newest node to the oldest.
 
 Every node is visited once, when all its consumers, which are newer, have been: a heap on the creation number gives
-that order without
-recursion or sorting, in time linear in the graph (times the logarithm of its width).
+that order without recursion or sorting, in time linear in the graph (times the logarithm of its width).
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes, swap
+from tinygrad_edu.accumulation import accumulate, own_tensor
 from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_anomaly, unlock
+from tinygrad_edu.cotangents import as_list, start_nodes
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.derivative import graph_backward
-from tinygrad_edu.errors import describe, overwritten
+from tinygrad_edu.errors import overwritten
 from tinygrad_edu.function import Function
 from tinygrad_edu.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_edu.hooks import run_hooks
@@ -65,14 +66,14 @@ def backward(
     RuntimeError
         When nothing needs a gradient, when the graph was used up, or when a kept value was overwritten.
     """
-    roots = _roots(_sequence(tensors), _sequence(grad_tensors), create_graph)
+    roots = start_nodes(as_list(tensors), as_list(grad_tensors), create_graph)
     if inputs is None:
         for leaf, g, owned in _walk(roots, _retain(retain_graph, create_graph), create_graph).values():
             tensor = leaf.tensor()
             if tensor is not None and tensor._node is not None:
                 accumulate(tensor, g, owned, create_graph)
         return
-    wanted = list({id(t): t for t in _sequence(inputs)}.values())  # one that is named twice gets its gradient once
+    wanted = list({id(t): t for t in as_list(inputs)}.values())  # one that is named twice gets its gradient once
     if not wanted:
         raise ValueError("backward: inputs is empty; leave it out to reach all leaves")
     found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)
@@ -119,13 +120,13 @@ def grad(
         raise ValueError(
             "grad: materialize_grads=True returns zeros for unused inputs; allow_unused=False contradicts it"
         )
-    wanted = _sequence(inputs)
-    roots = _roots(_sequence(outputs), _sequence(grad_outputs), create_graph)
+    wanted = as_list(inputs)
+    roots = start_nodes(as_list(outputs), as_list(grad_outputs), create_graph)
     found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)
     results: list[Any] = []
     for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
         if g is not None:
-            results.append(_own_tensor(*g, create_graph))
+            results.append(own_tensor(*g, create_graph))
         elif materialize_grads:
             results.append(t.new_zeros(t.shape))
         elif allow_unused:
@@ -138,52 +139,8 @@ def grad(
     return tuple(results)
 
 
-def _sequence(tensors: Any) -> list[Any]:
-    if tensors is None:
-        return []
-    if isinstance(tensors, Tensor) or backends.is_array(tensors):
-        return [tensors]
-    if not isinstance(tensors, Iterable) or isinstance(tensors, str):
-        raise TypeError(f"backward: expected a Tensor or a sequence of tensors, got {describe(tensors)}")
-    return list(tensors)
-
-
 def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
     return create_graph if retain_graph is None else retain_graph
-
-
-def _roots(outputs: list[Tensor], cotangents: list[Any], graph: bool) -> list[tuple[Node, Any]]:
-    """The nodes to start from with their cotangents, checked."""
-    if cotangents and len(cotangents) != len(outputs):
-        raise ValueError(f"backward: {len(outputs)} tensors but {len(cotangents)} gradients")
-    roots = []
-    for i, t in enumerate(outputs):
-        if not isinstance(t, Tensor):
-            raise TypeError(f"backward: expected a Tensor, got {type(t).__name__}")
-        t = t._current()
-        if t._node is None:
-            raise RuntimeError(
-                "backward: this tensor does not require a gradient and was not made from one that does; "
-                "set requires_grad=True on a parameter, and check for no_grad() or detach() on the way"
-            )
-        g = cotangents[i] if cotangents else None
-        raw = t._data
-        if g is None:
-            if t.numel() != 1:
-                raise RuntimeError(
-                    f"backward: a gradient can be left out only for a tensor with one element, this one has shape "
-                    f"{tuple(t.shape)}; reduce it (sum, mean) or pass gradient="
-                )
-            g = Tensor._wrap(backends.of(raw).ones_like(raw))
-        elif not isinstance(g, Tensor):
-            g = t.new_tensor(g)
-        if tuple(g.shape) != tuple(raw.shape):
-            raise RuntimeError(f"backward: the gradient has shape {tuple(g.shape)}, the tensor {tuple(raw.shape)}")
-        if g.device != t.device:
-            raise RuntimeError(f"backward: the gradient is on {g.device}, the tensor on {t.device}")
-        g = g._current().to(t.dtype)
-        roots.append((t._node, g if graph else g._data))
-    return roots
 
 
 # A slot holds [node, cotangent, whether the cotangent's memory is ours to write on or give away].
@@ -359,35 +316,3 @@ def _between(roots: list[Node], targets: set[int]) -> set[int]:
         if any(e is not None and e.seq in path for e in seen[seq].edges):
             path.add(seq)
     return path
-
-
-def _own_tensor(g: Any, owned: bool, graph: bool) -> Tensor:
-    """A tensor of a gradient, with memory of its own."""
-    if graph:
-        return g.clone()
-    return Tensor._wrap(g if owned else backends.of(g).copy(g))
-
-
-def accumulate(tensor: Tensor, g: Any, owned: bool, graph: bool) -> None:
-    """Add a gradient to ``tensor.grad``."""
-    held = tensor._grad
-    if held is None:
-        tensor._grad = _own_sparse(g) if type(g) is SparseGrad else _own_tensor(g, owned, graph)
-    elif type(held) is SparseGrad:
-        total = held + (g._data if graph else g)
-        tensor._grad = _own_sparse(total) if type(total) is SparseGrad else Tensor._wrap(total)
-    elif graph or held._node is not None:
-        tensor._grad = held + (g if graph else Tensor._wrap(g))
-    elif type(g) is SparseGrad:
-        held._data = g.add_into(held._data)
-        writes.record(held._data)
-    else:
-        total = held._data
-        total += g
-        held._data = total
-        writes.record(total)
-
-
-def _own_sparse(g: SparseGrad) -> SparseGrad | Tensor:
-    """A sparse gradient to keep: sums by row, which share no memory with the index or the cotangent; else dense."""
-    return g if 0 not in g.shape and g.rows() is not None else Tensor._wrap(g.dense())

@@ -173,8 +173,6 @@ def randint(
     generator, xp = _source(device, generator)
     raw = xp.asarray(xp.random_integers(generator._raw, low, high, shape))
     return _finish(Tensor._wrap(raw).to(wanted)._data, requires_grad)
-    out = Tensor._wrap(xp.asarray(xp.random_integers(generator._raw, low, high, new_shape((size,)))))
-    return out if dtype is None else out.to(dtype)
 
 
 def randint_like(

@@ -13,12 +13,7 @@ from tinygrad_edu.backends import of as xp
 from tinygrad_edu.dtypes import DType, from_raw, promote_types
 from tinygrad_edu.errors import running
 
-__all__ = ["axes_of", "axis_of", "fit", "nothing", "same_type", "shape_of", "to_float", "xp"]
-
-
-def is_tensor(x: Any) -> bool:
-    """Whether ``x`` is a Tensor."""
-    return isinstance(x, function.Tensor)
+__all__ = ["axes_of", "axis_of", "fit", "nothing", "same_type", "to_float", "xp"]
 
 
 def same_type(x: Any, y: Any) -> tuple[Any, Any]:
@@ -84,11 +79,6 @@ def bounds(raw: Any) -> tuple[int, int]:
     neither the backend's ``checks_indices`` nor anomaly mode asks for it."""
     ns = xp(raw)
     return ns.bounds(raw) if ns.checks_indices or modes.anomaly else (0, -1)
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    """Shape of an array or number."""
-    return tuple(getattr(x, "shape", ()))
 
 
 def axis_of(dim: Any, ndim: int) -> int:

@@ -15,6 +15,7 @@ from tinygrad_edu.testing import (
     check_alone,
     check_gradients,
     check_layout,
+    false_alarms,
     mutation_score,
     run_check,
 )
@@ -572,3 +573,15 @@ def test_the_middle_one_of_tied_numbers_may_be_any_of_them():
     check_gradients(lambda x: tg.sort(x)[0], x, kink=True)
     wrong = function("wrong", np.sort, lambda g, x, y: g * np.array([1.0, 1.5, 1.0]))
     assert "by input 0[1] is wrong" in report_of(wrong, x, kink=True, order=1)
+
+
+def test_false_alarms_are_counted_and_say_what_repeats_them():
+    right = OpSpec("sin", tg.sin, X, reference=np.sin, kinks=X)
+    assert false_alarms(right, seeds=range(3)) == []
+    wolf = OpSpec("sin", tg.sin, some.tensors((2,)), reference=lambda x: np.sin(x) + (x[0] > 1) * 1e-6)
+    found = false_alarms(wolf, seeds=range(40))
+    assert 0 < len(found) < 40 and {a.check for a in found} == {"value"}
+    assert all(f"'value' fails with seed {a.seed}" in str(a) for a in found)
+    again = false_alarms(wolf, seeds=[found[0].seed])
+    assert [str(a) for a in again] == [str(found[0])]
+    assert len({str(a.case) for a in found}) > 1, "the seeds draw different arguments"

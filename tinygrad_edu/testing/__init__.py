@@ -31,12 +31,14 @@ from tinygrad_edu.testing.report import GradientError
 
 if TYPE_CHECKING:
     from tinygrad_edu.testing import strategies
+    from tinygrad_edu.testing.alarms import Alarm, false_alarms
     from tinygrad_edu.testing.mutation import Score, mutation_score, survey
     from tinygrad_edu.testing.profiles import register_profiles
     from tinygrad_edu.testing.runner import battery, run_check
     from tinygrad_edu.testing.spec import Bad, OpSpec
 
 __all__ = [
+    "Alarm",
     "Bad",
     "GradientError",
     "OpSpec",
@@ -54,6 +56,7 @@ __all__ = [
     "check_precision",
     "check_symmetric_hessian",
     "check_types",
+    "false_alarms",
     "mutation_score",
     "register_profiles",
     "run_check",
@@ -62,9 +65,11 @@ __all__ = [
 ]
 
 _WITH_HYPOTHESIS = {
+    "Alarm": "alarms",
     "Bad": "spec",
     "OpSpec": "spec",
     "battery": "runner",
+    "false_alarms": "alarms",
     "run_check": "runner",
     "Score": "mutation",
     "mutation_score": "mutation",

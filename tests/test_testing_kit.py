@@ -579,8 +579,8 @@ def test_false_alarms_are_counted_and_say_what_repeats_them():
     right = OpSpec("sin", tg.sin, X, reference=np.sin, kinks=X)
     assert false_alarms(right, seeds=range(3)) == []
     wolf = OpSpec("sin", tg.sin, some.tensors((2,)), reference=lambda x: np.sin(x) + (x[0] > 1) * 1e-6)
-    found = false_alarms(wolf, seeds=range(40))
-    assert 0 < len(found) < 40 and {a.check for a in found} == {"value"}
+    found = false_alarms(wolf, seeds=range(20))
+    assert 0 < len(found) < 20 and {a.check for a in found} == {"value"}
     assert all(f"'value' fails with seed {a.seed}" in str(a) for a in found)
     again = false_alarms(wolf, seeds=[found[0].seed])
     assert [str(a) for a in again] == [str(found[0])]

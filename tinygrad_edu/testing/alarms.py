@@ -74,7 +74,7 @@ def false_alarms(spec: OpSpec, *, seeds: Sequence[int] = range(100), examples: i
     >>> false_alarms(OpSpec("sin", tg.sin, strategies.tensors()), seeds=range(3))
     []
     """
-    found = []
+    found: list[Alarm] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for seed in seeds:

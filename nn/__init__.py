@@ -30,6 +30,7 @@ from tinygrad_edu.nn.activation import (
     Tanhshrink,
 )
 from tinygrad_edu.nn.containers import ModuleDict, ModuleList, Sequential
+from tinygrad_edu.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.flatten import Flatten, Unflatten
 from tinygrad_edu.nn.linear import Identity, Linear
@@ -65,6 +66,12 @@ __all__ = [
     "SELU",
     "BCEWithLogitsLoss",
     "Buffer",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",

@@ -68,6 +68,8 @@ from tinygrad_edu.creation import (
     zeros,
     zeros_like,
 )
+from tinygrad_edu.model_summary import summary
+from tinygrad_edu.multiply_adds import count_multiply_adds
 from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
 from tinygrad_edu.ops.counting import bincount, histc
 from tinygrad_edu.ops.decompositions import cholesky, qr
@@ -431,6 +433,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "count_multiply_adds",
     "count_nonzero",
     "cross",
     "cummax",
@@ -670,6 +673,7 @@ __all__ = [
     "sub",
     "subtract",
     "sum",
+    "summary",
     "swapaxes",
     "swapdims",
     "t",

@@ -8,8 +8,10 @@ from typing import Any
 
 from tinygrad_edu.dtypes import DType, float32, to_dtype
 
-# Which threads are in anomaly mode: a plain global is cheaper to ask than a thread-local.
+# Which threads are in anomaly mode, and in which every operation is looked at, by anomaly mode or by an observer: plain globals
+# are cheaper to ask than a thread-local.
 anomaly_threads: set[int] = set()
+watched_threads: set[int] = set()
 
 
 class _Modes(threading.local):
@@ -19,6 +21,7 @@ class _Modes(threading.local):
     inference = False
     anomaly = False
     check_nan = True
+    observe: Any = None  # a function that gets each operation, its results and its arguments
     retain = True  # whether the backward pass that is running keeps saved values, so that formulas must not use them up
     device: str | None = None
     dtype: DType = float32
@@ -32,8 +35,10 @@ def swap(settings: dict[str, Any]) -> dict[str, Any]:
     before = {name: getattr(modes, name) for name in settings}
     for name, value in settings.items():
         setattr(modes, name, value)
-    if "anomaly" in settings:
-        (anomaly_threads.add if settings["anomaly"] else anomaly_threads.discard)(threading.get_ident())
+    if "anomaly" in settings or "observe" in settings:
+        me = threading.get_ident()
+        (anomaly_threads.add if modes.anomaly else anomaly_threads.discard)(me)
+        (watched_threads.add if modes.anomaly or modes.observe else watched_threads.discard)(me)
     return before
 
 

@@ -71,7 +71,11 @@ def has_nan(x: Any) -> bool:
 
 
 def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
-    """Called for every operation in anomaly mode."""
+    """Called for every operation in anomaly mode, or where an observer is set."""
+    if modes.observe is not None:
+        modes.observe(node, outs, raws)
+    if not modes.anomaly:
+        return
     line = caller()
     for out in outs:
         inherit_protection(out)

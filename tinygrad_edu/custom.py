@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes
-from tinygrad_edu.anomaly import watch
 from tinygrad_edu.errors import overwritten
-from tinygrad_edu.function import Function, output_of
+from tinygrad_edu.function import Function, output_of, watched
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.node import Extra, Node, tick
 from tinygrad_edu.writes import writes
@@ -78,8 +77,8 @@ def run_user(node: Function, args: tuple[Any, ...]) -> Any:
         for i, t in enumerate(tensors):
             if t.is_floating_point() and id(made[i]) not in facts.constant:
                 t._node = output_of(node, i) if several else node
-    if _state.anomaly_threads and modes.anomaly:
-        watch(node, outs, raws)
+    if _state.watched_threads:
+        watched(node, outs, raws)
     return tuple(tensors) if several else tensors[0]
 
 

@@ -213,8 +213,8 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
         if node.saved is not None and node.keeps is None:
             node.ids = [id(out), *map(id, raws)]
         t._node = node
-    if _state.anomaly_threads and modes.anomaly:
-        _watch(node, (out,), raws)
+    if _state.watched_threads:
+        watched(node, (out,), raws)
     if node.kind == VIEW:
         remember_base(t, type(node), args[0], args[1:])
     return t
@@ -223,7 +223,7 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
 def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
     """:func:`run` for one tensor and settings: the same steps without the loops, since overhead is what small graphs
     cost."""
-    if not isinstance(x, Tensor) or _state.anomaly_threads or cls.keeps is None:
+    if not isinstance(x, Tensor) or _state.watched_threads or cls.keeps is None:
         return run(cls(), (x, *settings))
     view = x._view
     if view is not None and view[0]._node is not view[1]:
@@ -250,7 +250,7 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
 
 def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     """:func:`run` for two tensors, likewise."""
-    if backends.several_loaded or _state.anomaly_threads or cls.keeps is None:
+    if backends.several_loaded or _state.watched_threads or cls.keeps is None:
         return run(cls(), (x, y))
     view = x._view
     if view is not None and view[0]._node is not view[1]:
@@ -293,8 +293,8 @@ def _several(node: Op, outs: tuple[Array, ...], tracked: bool, raws: list[Any]) 
         if tracked and t.is_floating_point():
             t._node = output_of(node, i)
         tensors.append(t)
-    if _state.anomaly_threads and modes.anomaly:
-        _watch(node, outs, raws)
+    if _state.watched_threads:
+        watched(node, outs, raws)
     return tuple(tensors)
 
 
@@ -308,8 +308,8 @@ def output_of(node: Function, index: int) -> Output:
     return output
 
 
-def _watch(node: Op, outs: tuple[Array, ...], raws: list[Any]) -> None:
-    """Anomaly mode: remember the calling line, look for the first NaN, write-protect what is kept."""
+def watched(node: Function, outs: Any, raws: list[Any]) -> None:
+    """Show an operation to anomaly mode and to the observer."""
     from tinygrad_edu.anomaly import watch
 
     watch(node, outs, raws)

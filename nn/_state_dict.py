@@ -91,8 +91,8 @@ class _Plan:
             self.errors.append(f'the entry for "{key}" must be a Tensor, got a {type(value).__name__}.')
         elif value.shape != tensor.shape:
             self.errors.append(
-                f"size mismatch for {key}: the checkpoint has shape {tuple(value.shape)}, "
-                f"the model has shape {tuple(tensor.shape)}."
+                f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
+                f"the shape in current model is {tensor.shape}."
             )
         else:
             self.copies.append((module, name, tensor, value))

@@ -1,0 +1,12 @@
+"""Checkpoints: nested containers of tensors in one safetensors file, written whole or not at all; PyTorch's files are read.
+
+The tensors stand in the file under readable names: a state_dict is saved under its own keys, and any program that knows
+the format can read it. What safetensors can't express (nesting, numbers, strings, the order of keys) is JSON in the
+file's metadata, which other programs pass over. Reading never runs code that stands in the file.
+"""
+
+from tinygrad_edu.serialization._errors import CheckpointError
+from tinygrad_edu.serialization._loading import load
+from tinygrad_edu.serialization._writing import save
+
+__all__ = ["CheckpointError", "load", "save"]

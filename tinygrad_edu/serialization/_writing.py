@@ -1,0 +1,95 @@
+"""save: a checkpoint in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import save as to_bytes
+from safetensors.numpy import save_file
+
+from tinygrad_edu.serialization._safetensors import METADATA_KEY
+from tinygrad_edu.serialization._structure import Encoder
+
+Path = str | os.PathLike[str]
+
+
+def save(obj: Any, f: Path | IO[bytes]) -> None:
+    """Save tensors, alone or in nested containers, to one safetensors file.
+
+    A file is written under a temporary name, flushed to the disk and then renamed, so that `f` holds the old content or
+    the new one, whatever happens. A state_dict is stored under its own keys, for any program that reads safetensors.
+
+    Parameters
+    ----------
+    obj : object
+        Dictionaries, OrderedDicts, lists, tuples and sets of tensors, generators, NumPy arrays, numbers, strings, bytes,
+        booleans, None, dtypes, devices and sizes; of models, optimizers and schedulers their ``state_dict()``. Tensors
+        that share memory are written out each on its own, and come back separate.
+    f : path or binary file
+        Where to write.
+
+    Raises
+    ------
+    TypeError
+        If something in `obj` can't be stored; the message names its place, such as ``checkpoint['optimizer']['fn']``.
+    OSError
+        If the file can't be written.
+
+    Examples
+    --------
+    >>> import io
+    >>> import tinygrad_edu as tg
+    >>> file = io.BytesIO()
+    >>> tg.save({"epoch": 3, "model": {"weight": tg.ones(2)}}, file)
+    >>> _ = file.seek(0)
+    >>> tg.load(file)
+    {'epoch': 3, 'model': {'weight': tensor([1., 1.])}}
+    """
+    encoder = Encoder(obj)
+    metadata = {METADATA_KEY: encoder.text(obj)}
+    if not isinstance(f, (str, os.PathLike)):
+        f.write(to_bytes(encoder.arrays, metadata))
+        return
+    path = os.path.realpath(f)  # a link stays a link, its target is replaced
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"save: {os.fspath(f)!r} is a directory; give the name of a file in it")
+    if not os.path.isdir(os.path.dirname(path)):
+        raise FileNotFoundError(f"save: there is no directory {os.path.dirname(path)!r} to write into")
+    with _replacing(path) as temporary:
+        try:
+            save_file(encoder.arrays, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(f"save: could not write {os.fspath(f)!r}: {error}") from error
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[str]:
+    """Yield a temporary name in the same directory; what was written there replaces `path` if all goes well."""
+    directory, base = os.path.split(path)
+    temporary = os.path.join(directory, f".{base[:100]}.{secrets.token_hex(8)}.tmp")
+    # Made by us first, so that the file gets the permissions that files get here.
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        mode = os.stat(path).st_mode if os.path.exists(path) else os.fstat(descriptor).st_mode
+        os.close(descriptor)
+        yield temporary
+        os.chmod(temporary, stat.S_IMODE(mode))
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)  # the rename itself must reach the disk, too
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
-from typing import Any, NoReturn
 
-__all__ = ["MODEL_OPTIONS", "RUN_OPTIONS", "Parser", "build_parser"]
+from common import Parser, number
+
+__all__ = ["MODEL_OPTIONS", "RUN_OPTIONS", "build_parser"]
 
 MODEL_OPTIONS = ("cell", "hidden", "layers", "embedding", "dropout", "input_dropout")
 # What the losses of a run depend on, besides the text. A resumed run must agree in all of them.
 RUN_OPTIONS = (*MODEL_OPTIONS, "epochs", "batch_size", "bptt", "lr", "warmup", "clip", "seed")
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, without the whole usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
-
-
-def number(kind: type, low: float, high: float = math.inf, *, above: bool = False) -> Any:
-    """Return an argparse type: an int or a float from ``low`` (or above it) up to, but excluding ``high``."""
-
-    def convert(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {'an integer' if kind is int else 'a number'}") from None
-        if not (low < value if above else low <= value) or not value < high:
-            limit = f"{'above' if above else 'at least'} {low:g}" + (f" and below {high:g}" if high < math.inf else "")
-            raise argparse.ArgumentTypeError(f"{text} must be {limit}")
-        return value
-
-    return convert
 
 
 def build_parser() -> Parser:

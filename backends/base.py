@@ -136,6 +136,9 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until all work given to the device is done."""
 
+    def raise_pending(self) -> None:
+        """Raise what the device found out of range since it was last waited for; called where one waits anyway."""
+
     def memory_stats(self) -> dict[str, int]:
         """Bytes in use and reserved on the device, where its library counts them."""
         return {}
@@ -364,6 +367,12 @@ class Backend:
         """exp(x - max) / Σ exp(x - max) along an axis."""
         e = self.namespace.exp(x - self.namespace.max(x, axis=axis, keepdims=True))
         return e / self.namespace.sum(e, axis=axis, keepdims=True)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        """x - ln Σ exp(x) along an axis, without overflow."""
+        ns = self.namespace
+        centred = x - ns.max(x, axis=axis, keepdims=True)
+        return centred - ns.log(ns.sum(ns.exp(centred), axis=axis, keepdims=True))
 
     def in_blocks(self, function: Callable[..., Any], *arrays: Array) -> Any:
         """``function(*arrays)``, an elementwise formula on arrays of one shape, in parts if that is faster."""

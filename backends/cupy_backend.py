@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _cupy_kernels, _cupy_rnn
+from tinygrad_edu.backends import _cupy_elementwise, _cupy_kernels, _cupy_rnn
+from tinygrad_edu.backends._cupy_alarm import Alarm
+from tinygrad_edu.backends._cupy_rows import Rows
 from tinygrad_edu.backends.base import Array, Backend, BackendError, load
 
 
@@ -38,7 +40,14 @@ class CupyBackend(Backend):
         self.namespace = load("cuda", "array_api_compat.cupy", "cuda13", "or [cuda12]")
         self.array_types = (cupy.ndarray,)
         self.linalg_errors = (np.linalg.LinAlgError,)
-        self.kernels = _cupy_kernels.kernels_of(cupy) | _cupy_rnn.kernels_of(cupy)
+        self._alarms: dict[int, Alarm] = {}
+        self._rows = Rows(cupy, self.alarm)
+        self.kernels = {
+            **_cupy_elementwise.kernels_of(cupy),
+            **self._rows.kernels(),
+            **_cupy_kernels.kernels_of(cupy),
+            **_cupy_rnn.kernels_of(cupy),
+        }
         super().__init__(index)
 
     # Devices -----------------------------------------------------------------------------------------------------------
@@ -72,7 +81,9 @@ class CupyBackend(Backend):
             return self._cupy.array(np.asarray(x))
 
     def to_host(self, x: Array) -> Any:
-        return self._cupy.asnumpy(x)
+        host = self._cupy.asnumpy(x)
+        self.raise_pending()
+        return host
 
     def dtype(self, name: str) -> Any:
         if name == "bfloat16":
@@ -81,10 +92,27 @@ class CupyBackend(Backend):
 
     def synchronize(self) -> None:
         self._cupy.cuda.Device(self.index).synchronize()
+        self.raise_pending()
 
     def memory_stats(self) -> dict[str, int]:
         pool = self._cupy.get_default_memory_pool()
         return {"used_bytes": int(pool.used_bytes()), "reserved_bytes": int(pool.total_bytes())}
+
+    # Errors of the card ------------------------------------------------------------------------------------------------
+
+    def alarm(self, x: Array) -> Alarm:
+        """Where kernels on the card of ``x`` report what they cannot raise."""
+        index = self.place(x)
+        alarms = self._family[0]._alarms
+        found = alarms.get(index)
+        if found is None:
+            with self._cupy.cuda.Device(index):
+                found = alarms[index] = Alarm(self._cupy)
+        return found
+
+    def raise_pending(self) -> None:
+        for alarm in self._family[0]._alarms.values():
+            alarm.look()
 
     # Memory ------------------------------------------------------------------------------------------------------------
 
@@ -134,6 +162,18 @@ class CupyBackend(Backend):
 
     def sum(self, x: Array, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Array:
         return x.sum(axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def relu(self, x: Array) -> Array:
+        return self.kernels["relu"](x) if x.dtype.kind == "f" else super().relu(x)
+
+    def sigmoid(self, x: Array) -> Array:
+        return self.kernels["sigmoid"](x)
+
+    def softmax(self, x: Array, axis: int) -> Array:
+        return self._rows.softmax(x, axis, False)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        return self._rows.softmax(x, axis, True)
 
     def exp2(self, x: Array) -> Array:
         return self._cupy.exp2(x)

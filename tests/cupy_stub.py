@@ -6,20 +6,13 @@ out of range wrap. What would wait for the card is counted. The sources of eleme
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import hashlib
 import operator
-import shutil
-import subprocess
-import tempfile
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import cuda_on_cpu
 import numpy as np
-import pytest
 
 
 class Waits:
@@ -215,75 +208,21 @@ class Pool:
         return 5
 
 
-TYPES = {"bool": "bool", "int64": "long long", "float32": "float", "float64": "double"}
-PROGRAM = """
-#include <algorithm>
-#include <cmath>
-using namespace std;
-typedef %(T)s T;
-extern "C" void run(long n, void** at, long* step) {
-    for (long i = 0; i < n; i++) {
-        %(names)s
-        { %(operation)s }
-    }
-}
-"""
+class ElementwiseKernel(cuda_on_cpu.ElementwiseKernel):
+    """CuPy's elementwise kernel on these arrays; outputs that are not given are made."""
 
-
-class ElementwiseKernel:
-    """CuPy's elementwise kernel, its source compiled for the CPU and run one element after the other."""
-
-    def __init__(self, inputs: str, outputs: str, operation: str, name: str) -> None:
-        self.inputs, self.outputs = ([p.split() for p in part.split(",")] for part in (inputs, outputs))
-        assert not {"i", "n"} & {name for _, name in self.inputs + self.outputs}, "CuPy reserves these names"
-        self.operation = operation
-
-    def __call__(self, *args: Any) -> None:
+    def __call__(self, *args: Any) -> Any:
         params = self.inputs + self.outputs
-        assert len(args) == len(params)
-        kind = next(a.dtype.name for a, (t, _) in zip(args, params, strict=True) if t == "T")
+        kind = next(a.dtype.name for a, (t, _) in zip(args, params, strict=False) if t == "T")
+        types = [kind if t == "T" else t for t, _ in params]
         hosts = [
-            np.asarray(plain(a), kind if t == "T" else t) if not isinstance(a, ndarray) else a.host
-            for a, (t, _) in zip(args, params, strict=True)
+            a.host if isinstance(a, ndarray) else np.asarray(plain(a), t) for a, t in zip(args, types, strict=False)
         ]
-        for h, (t, name) in zip(hosts, params, strict=True):
-            if h.dtype.name != (kind if t == "T" else t):
-                raise TypeError(f"Type is mismatched. {name} {h.dtype.name} {kind if t == 'T' else t}")
         shape = np.broadcast_shapes(*(h.shape for h in hosts))
-        flat = [np.ascontiguousarray(np.broadcast_to(h, shape)) if h.shape else h for h in hosts]
-        n = int(np.prod(shape))
-        at = (ctypes.c_void_p * len(flat))(*(f.ctypes.data for f in flat))
-        step = (ctypes.c_long * len(flat))(*(int(f.ndim > 0) for f in flat))
-        _compiled(self.source(kind))(ctypes.c_long(n), at, step)
-        for h, f in list(zip(hosts, flat, strict=True))[len(self.inputs) :]:
-            if h is not f:
-                h[...] = f
-
-    def source(self, kind: str) -> str:
-        """A C++ program of the kernel for arrays of a type."""
-        lines = []
-        for i, (t, name) in enumerate(self.inputs + self.outputs):
-            kind_of = "T" if t == "T" else TYPES[t]
-            form = f"const {kind_of} {name}" if i < len(self.inputs) else f"{kind_of}& {name}"
-            lines.append(f"{form} = (({kind_of}*)at[{i}])[i * step[{i}]];")
-        return PROGRAM % {"T": TYPES[kind], "names": "\n        ".join(lines), "operation": self.operation}
-
-
-FOLDER = (
-    tempfile.TemporaryDirectory()
-)  # kept to the end: a loader may take a new file in a removed one's place for the old
-
-
-@functools.cache
-def _compiled(source: str) -> Any:
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        pytest.skip("no C++ compiler to try the kernels with")
-    program = Path(FOLDER.name) / f"{hashlib.sha256(source.encode()).hexdigest()}.cpp"
-    library = program.with_suffix(".so")
-    program.write_text(source)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, program], check=True)
-    return ctypes.CDLL(str(library)).run
+        made = [np.empty(shape, t) for t in types[len(hosts) :]]
+        self.run([*hosts, *made], kind)
+        outs = [*args[len(self.inputs) :], *(ndarray(m) for m in made)]
+        return outs[0] if len(outs) == 1 else tuple(outs)
 
 
 def modules() -> dict[str, types.ModuleType]:
@@ -291,6 +230,7 @@ def modules() -> dict[str, types.ModuleType]:
     cupy = Namespace("cupy")
     cupy.__version__ = "14.0"  # type: ignore[attr-defined]
     cupy.ndarray, cupy.asnumpy, cupy.ElementwiseKernel = ndarray, asnumpy, ElementwiseKernel  # type: ignore[attr-defined]
+    cupy.RawKernel = cuda_on_cpu.RawKernel  # type: ignore[attr-defined]
     cupy.argsort = argsort  # type: ignore[attr-defined]
     cupy.array = lambda x: ndarray(np.array(x))  # type: ignore[attr-defined]
     cupy.asarray = lambda x, dtype=None, copy=None: ndarray(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._types import axis_of, to_float, xp
+from tinygrad_edu.ops.elementwise._base import own_kernel
 from tinygrad_edu.ops.reduce import sum as sum_
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Softmax(Op):
         (out,) = self.saved
         if not out.shape:
             return g * 0
+        kernel = own_kernel("softmax_backward", g, out)
+        if kernel is not None:
+            return kernel(g, out, self.axis)
         return out * (g - sum_(g * out, self.axis, True))
 
 
@@ -59,8 +63,7 @@ class LogSoftmax(Op):
         elif not x.shape[axis]:
             out = ns.copy(x)
         else:
-            out = x - ns.max(x, axis=axis, keepdims=True)
-            out = out - ns.log(ns.sum(ns.exp(out), axis=axis, keepdims=True))
+            out = ns.log_softmax(x, axis)
         self.saved = (out,)
         return out
 
@@ -68,6 +71,9 @@ class LogSoftmax(Op):
         (out,) = self.saved
         if not out.shape:
             return g * 0
+        kernel = own_kernel("log_softmax_backward", g, out)
+        if kernel is not None:
+            return kernel(g, out, self.axis)
         return g - ew.exp(out) * sum_(g, self.axis, True)
 
 

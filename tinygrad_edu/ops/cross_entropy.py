@@ -65,6 +65,32 @@ class CrossEntropy(Fused):
         return sum_(losses if keep is None else ew.where(keep, losses, 0)) * scale
 
 
+class LabelsCrossEntropy(Fused):
+    """Sum or mean of :class:`CrossEntropy` over the rows whose class is not ``ignored``, by a kernel that looks at the classes
+    itself: where asking for a value would wait for the device, nobody can know them beforehand."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return "cross_entropy"
+
+    def forward(self, x: Any, labels: Any, ignored: int, averaged: bool) -> Any:
+        loss, work = xp(x).kernels["labels_cross_entropy"](x, labels, ignored, averaged)
+        self.saved = x, labels, ignored, averaged, *work
+        return loss
+
+    def backward(self, g: Any) -> Any:
+        x, labels, ignored, _, *work = self.saved
+        return xp(x).kernels["labels_cross_entropy_backward"](g, x, labels, work, ignored)
+
+    @staticmethod
+    def reference(x: Any, labels: Any, ignored: int, averaged: bool) -> Any:
+        keep = labels != ignored
+        total = CrossEntropy.reference(x, ew.where(keep, labels, 0), keep, 1.0)
+        return total / sum_(keep) if averaged else total
+
+
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -111,6 +137,9 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     check_tensors("cross_entropy", input=input, target=target)
     axis = _class_axis("cross_entropy", input, weight)
+    if weight is None and not label_smoothing and reduction != "none" and _sees_labels(input, target):
+        x, labels = _flat_rows("cross_entropy", input, target, axis)
+        return run(LabelsCrossEntropy(), (x, labels, ignore_index, reduction == "mean"))
     if input.dtype.bits == 16 and not (target.is_floating_point() and target.dtype is not input.dtype):
         return _widened(cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
     if target.is_floating_point():
@@ -122,6 +151,13 @@ def cross_entropy(
         return loss if not _is_zero(counted) or reduction == "sum" else loss + float("nan")
     losses, factors = _weighted_losses(log_softmax(x, 1), labels, keep, weight, label_smoothing)
     return _reduced(losses, factors, counted, reduction, target)
+
+
+def _sees_labels(input: Tensor, target: Tensor) -> bool:
+    """Whether the backend has a kernel that looks at classes itself, and nobody asks for a check at once."""
+    ns = xp(input._data)
+    known = "labels_cross_entropy" in ns.kernels and not (ns.checks_indices or modes.anomaly)
+    return known and target.dtype.category == 1 and input.is_floating_point()
 
 
 def _widened(
@@ -154,6 +190,15 @@ def _rows(
     name: str, input: Tensor, target: Tensor, axis: int, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor | None, Any]:
     """The input as (N, C), the class of each row (0 where it does not count), which rows count, and how many."""
+    x, labels = _flat_rows(name, input, target, axis)
+    keep = _valid_labels(name, labels, x.shape[1], ignore_index)
+    if keep is None:
+        return x, labels, None, labels.numel()
+    return x, ew.where(keep, labels, 0), keep, _count(keep, to_float(x)._data.dtype)
+
+
+def _flat_rows(name: str, input: Tensor, target: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """The input as (N, C) and the target as (N,); raises when they do not fit each other."""
     shape = tuple(input.shape)
     fitting = shape[:axis] + shape[axis + 1 :]
     if tuple(target.shape) != fitting:
@@ -162,11 +207,7 @@ def _rows(
             f"{name}: for an input of shape {shape} the target must have shape {fitting}{soft}, got {tuple(target.shape)}"
         )
     x = input if len(shape) == 2 else reshape(movedim(input, axis, -1), (target.numel(), shape[axis]))
-    labels = reshape(target, (-1,))
-    keep = _valid_labels(name, labels, shape[axis], ignore_index)
-    if keep is None:
-        return x, labels, None, labels.numel()
-    return x, ew.where(keep, labels, 0), keep, _count(keep, to_float(x)._data.dtype)
+    return x, reshape(target, (-1,))
 
 
 def _count(keep: Tensor, dtype: Any) -> Any:

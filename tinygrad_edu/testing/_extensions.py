@@ -127,6 +127,7 @@ EXTENSIONS: dict[str, Case] = {
     "sigmoid": lambda b, put: b.sigmoid(put(_X * 100)),
     "relu": lambda b, put: b.relu(put(_X)),
     "softmax": lambda b, put: b.softmax(put(_X * 100), 1),
+    "log_softmax": lambda b, put: b.log_softmax(put(_X * 100), 1),
     "exp2": lambda b, put: b.exp2(put(_X)),
     "logaddexp2": lambda b, put: b.logaddexp2(put(_X), put(_Y)),
     "fmod": lambda b, put: b.fmod(put(_X), put(_Y)),

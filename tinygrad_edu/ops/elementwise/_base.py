@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tinygrad_edu import function
+from tinygrad_edu import backends, function
 from tinygrad_edu.dtypes import float32, from_raw
 from tinygrad_edu.function import Op, run1
 from tinygrad_edu.ops._types import fit, xp
@@ -102,6 +102,13 @@ def in_blocks(formula: Callable[..., Any], *args: Any) -> Any:
     if any(isinstance(a, function.Tensor) for a in args):
         return formula(*args)
     return xp(args[0]).in_blocks(formula, *args)
+
+
+def own_kernel(name: str, *args: Any) -> Any:
+    """The kernel that the backend of raw arrays has under a name; None for tensors, whose graph needs the formula."""
+    if not backends.several_loaded or any(isinstance(a, function.Tensor) for a in args):
+        return None
+    return xp(args[0]).kernels.get(name)
 
 
 def fill_in(input: Any, out: Any, inplace: bool) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.function import RESULT, Op, run1, run2
 from tinygrad_edu.ops._types import same_type, to_float, xp
-from tinygrad_edu.ops.elementwise._base import Binary, Unary, floating, run_single
+from tinygrad_edu.ops.elementwise._base import Binary, Unary, floating, own_kernel, run_single
 from tinygrad_edu.ops.elementwise.selection import where
 
 if TYPE_CHECKING:
@@ -222,7 +222,8 @@ class Sigmoid(Op):
 
     def backward(self, g: Any) -> Any:
         (out,) = self.saved
-        return g * (out * (1 - out))
+        kernel = own_kernel("sigmoid_backward", g, out)
+        return g * (out * (1 - out)) if kernel is None else kernel(g, out)
 
 
 def sigmoid(input: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run1
 from tinygrad_edu.ops._types import to_float, xp
-from tinygrad_edu.ops.elementwise._base import Unary
+from tinygrad_edu.ops.elementwise._base import Unary, own_kernel
 from tinygrad_edu.ops.elementwise.power import rsqrt
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Tanh(Op):
 
     def backward(self, g: Any) -> Any:
         (out,) = self.saved
-        return g * (1 - out * out)
+        kernel = own_kernel("tanh_backward", g, out)
+        return g * (1 - out * out) if kernel is None else kernel(g, out)
 
 
 def tanh(input: Tensor) -> Tensor:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.function import RESULT, Op, run1, run2
 from tinygrad_edu.ops._types import same_type, xp
-from tinygrad_edu.ops.elementwise._base import Binary, as_type_of, fill_in, floating, in_blocks, refuse_numbers
+from tinygrad_edu.ops.elementwise._base import (
+    Binary,
+    as_type_of,
+    fill_in,
+    floating,
+    in_blocks,
+    own_kernel,
+    refuse_numbers,
+)
 from tinygrad_edu.ops.elementwise.extremes import clamp, maximum
 from tinygrad_edu.ops.elementwise.selection import where
 from tinygrad_edu.ops.elementwise.signs import abs
@@ -29,7 +37,8 @@ class Relu(Op):
 
     def backward(self, g: Any) -> Any:
         (out,) = self.saved
-        return g * as_type_of(out > 0, g)
+        kernel = own_kernel("relu_backward", g, out)
+        return g * as_type_of(out > 0, g) if kernel is None else kernel(g, out)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Fused, Op
 from tinygrad_edu.ops._types import axis_of, to_float, xp
-from tinygrad_edu.ops.elementwise._base import as_type_of, fill_in, floating, in_blocks, run_single
+from tinygrad_edu.ops.elementwise._base import as_type_of, fill_in, floating, in_blocks, own_kernel, run_single
 from tinygrad_edu.ops.elementwise.exponential import exp, sigmoid
 from tinygrad_edu.ops.elementwise.extremes import minimum
 from tinygrad_edu.ops.elementwise.hyperbolic import tanh
@@ -150,12 +150,19 @@ class Silu(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
+        kernel = own_kernel("silu", x)
+        if kernel is not None:
+            self.saved = (x,)
+            return kernel(x)
         ns = xp(x)
         s = ns.sigmoid(x)
         self.saved = x, s
         return x * s
 
     def backward(self, g: Any) -> Any:
+        kernel = own_kernel("silu_backward", g)
+        if kernel is not None:
+            return kernel(g, *self.saved)
         return in_blocks(lambda g, x, s: g * (s * (1 + x * (1 - s))), g, *self.saved)
 
     @staticmethod
@@ -175,6 +182,10 @@ class Mish(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
+        kernel = own_kernel("mish", x)
+        if kernel is not None:
+            self.saved = (x,)
+            return kernel(x)
         # With n = eˣ, tanh(ln(1 + n)) = n (n + 2) / (n (n + 2) + 2); above 20 it is 1 to the last digit.
         ns = xp(x)
 
@@ -189,6 +200,9 @@ class Mish(Fused):
         return out
 
     def backward(self, g: Any) -> Any:
+        kernel = own_kernel("mish_backward", g)
+        if kernel is not None:
+            return kernel(g, *self.saved)
         return in_blocks(lambda g, x, t: g * (t + x * ((1 - t * t) * sigmoid(x))), g, *self.saved)
 
     @staticmethod
@@ -208,6 +222,10 @@ class Gelu(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
+        kernel = own_kernel("gelu", x)
+        if kernel is not None:
+            self.saved = (x,)
+            return kernel(x)
         ns = xp(x)
 
         def formula(x: Any) -> Any:
@@ -219,6 +237,10 @@ class Gelu(Fused):
         return out
 
     def backward(self, g: Any) -> Any:
+        kernel = own_kernel("gelu_backward", g)
+        if kernel is not None:
+            return kernel(g, *self.saved)
+
         def slope(g: Any, x: Any, share: Any) -> Any:
             density = exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
             return g * (share + x * density)
@@ -234,6 +256,10 @@ class GeluTanh(Fused):
     __slots__ = ()
 
     def forward(self, x: Any) -> Any:
+        kernel = own_kernel("gelu_tanh", x)
+        if kernel is not None:
+            self.saved = (x,)
+            return kernel(x)
         ns = xp(x)
 
         def formula(x: Any) -> Any:
@@ -245,6 +271,10 @@ class GeluTanh(Fused):
         return out
 
     def backward(self, g: Any) -> Any:
+        kernel = own_kernel("gelu_tanh_backward", g)
+        if kernel is not None:
+            return kernel(g, *self.saved)
+
         def slope(g: Any, x: Any, t: Any) -> Any:
             inner = ROOT_2_OVER_PI * (1 + 3 * GELU_CUBE * (x * x))
             return g * (0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * inner))

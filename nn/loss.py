@@ -1,32 +1,46 @@
-"""Losses as modules; the formulas are in the functions of the same name."""
+"""Losses of classes as modules, and what all losses share; the formulas are in the functions of the same name."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
+__all__ = ["CrossEntropyLoss", "NLLLoss"]
 
 
-class _Loss(Module):
+class Loss(Module):
     """What losses share: a reduction, "mean", "sum" or "none"."""
+
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none")
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"{self._get_name()}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        if reduction not in self.reductions:
+            known = ", ".join(map(repr, self.reductions[:-1]))
+            raise ValueError(
+                f"{self._get_name()}: reduction must be {known} or {self.reductions[-1]!r}, got {reduction!r}"
+            )
         self.reduction = reduction
 
 
-class _ClassLoss(_Loss):
-    """What losses of classes share: factors for classes, and a number for targets that do not count."""
+class WeightedLoss(Loss):
+    """A loss with a factor for each class or element, which is part of the state."""
 
     weight: Tensor | None
 
-    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
+
+
+class _ClassLoss(WeightedLoss):
+    """A loss of class numbers, one of which may stand for targets that do not count."""
+
+    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+        super().__init__(weight, reduction)
         self.ignore_index = ignore_index
 
 
@@ -85,67 +99,3 @@ class NLLLoss(_ClassLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Log-probabilities and classes to a number, or one for each target."""
         return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
-
-
-class MSELoss(_Loss):
-    """The squared error (x - y)².
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> from tinygrad_edu import nn
-    >>> nn.MSELoss()(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))
-    tensor(2.)
-    """
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two tensors of one shape to a number, or to their shape."""
-        return F.mse_loss(input, target, self.reduction)
-
-
-class L1Loss(_Loss):
-    """The absolute error |x - y|.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> from tinygrad_edu import nn
-    >>> nn.L1Loss()(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))
-    tensor(1.)
-    """
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two tensors of one shape to a number, or to their shape."""
-        return F.l1_loss(input, target, self.reduction)
-
-
-class BCEWithLogitsLoss(_Loss):
-    """The cross entropy -y ln σ(x) - (1 - y) ln(1 - σ(x)) between logits and probabilities.
-
-    Parameters
-    ----------
-    weight : Tensor, optional
-        A factor for each element, broadcast.
-    reduction : "mean", "sum" or "none"
-    pos_weight : Tensor, optional
-        A factor for the first term, broadcast: above 1 it favours recall.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> from tinygrad_edu import nn
-    >>> nn.BCEWithLogitsLoss()(tg.zeros(3), tg.ones(3))
-    tensor(0.6931)
-    """
-
-    weight: Tensor | None
-    pos_weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean", pos_weight: Tensor | None = None) -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", pos_weight)
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two tensors of one shape to a number, or to their shape."""
-        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)

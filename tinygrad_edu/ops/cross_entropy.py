@@ -9,11 +9,11 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._loss import check_reduction
 from tinygrad_edu.ops._types import bounds, to_float, xp
 from tinygrad_edu.ops.activation import log_softmax
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.losses import check_reduction
 from tinygrad_edu.ops.reduce import logsumexp
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import movedim, reshape

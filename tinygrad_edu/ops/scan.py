@@ -27,6 +27,8 @@ class Cumsum(Op):
         self.axis = axis
         ns = xp(x)
         kind = from_raw(x.dtype)
+        if kind.category == 0:  # which the standard does not add
+            x = ns.astype(x, ns.int64)
         if not x.shape:
             return ns.astype(ns.copy(x), ns.int64) if kind.category < 2 else ns.copy(x)
         if kind.bits == 16 and kind.category == 2:  # accumulate in single precision

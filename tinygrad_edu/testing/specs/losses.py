@@ -1,4 +1,4 @@
-"""Affine maps, losses, dropout and normalisation."""
+"""Losses of classes, dropout and normalisation."""
 
 from __future__ import annotations
 
@@ -11,29 +11,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.testing import strategies as some
 from tinygrad_edu.testing.spec import Bad, OpSpec
-
-_REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
-_SHAPES = some.shapes(0, 2)
-
-
-def _reduced(losses: Any, reduction: str) -> Any:
-    return losses if reduction == "none" else getattr(np, reduction)(losses)
-
-
-@st.composite
-def _pairs(draw: Any, gap: float = 0.0, probabilities: bool = False) -> tuple[Any, ...]:
-    """Input and target of one shape, nowhere closer than ``gap``, and a reduction."""
-    shape = draw(_SHAPES)
-    x = draw(some.tensors(shape))
-    y = draw(some.tensors(shape, 0.0, 1.0) if probabilities else some.tensors(shape))
-    return x, tg.where((x - y).abs() < gap, x + 1, y), draw(_REDUCTIONS)
-
-
-@st.composite
-def _met(draw: Any) -> tuple[Any, ...]:
-    """Input and target that are equal in places."""
-    x, y, reduction = draw(_pairs(0.25))
-    return x, tg.where(draw(some.masks(x.shape)), x, y), reduction
+from tinygrad_edu.testing.specs._losses import FLOATS, REDUCTIONS, reduced
 
 
 @st.composite
@@ -46,7 +24,7 @@ def _classes(draw: Any, log: bool = False, weighted: bool = False, smooth: bool 
     target = draw(some.integers(rest, 0, classes))
     if ignored and draw(st.booleans()):
         target = tg.where(draw(some.masks(rest)), target, tg.full_like(target, ignored))
-    reduction = draw(_REDUCTIONS if bool((target != ignored).any()) else st.sampled_from(["sum", "none"]))
+    reduction = draw(REDUCTIONS if bool((target != ignored).any()) else st.sampled_from(["sum", "none"]))
     weight = draw(some.tensors((classes,), 0.5, 2.0)) if weighted else None
     return x, target, weight, ignored, reduction, *([draw(st.sampled_from([0.0, 0.25]))] if smooth else [])
 
@@ -79,17 +57,13 @@ def _cross_entropy(x: Any, target: Any, weight: Any, ignored: int, reduction: st
 def _soft_cross_entropy(x: Any, target: Any, reduction: str) -> Any:
     axis = 0 if x.ndim == 1 else 1
     losses = -(target * _log_softmax(x, axis)).sum(axis=axis)
-    return losses.sum() / (x.size / x.shape[axis]) if reduction == "mean" else _reduced(losses, reduction)
+    return losses.sum() / (x.size / x.shape[axis]) if reduction == "mean" else reduced(losses, reduction)
 
 
 @st.composite
 def _soft(draw: Any) -> tuple[Any, ...]:
     shape = draw(some.shapes(1, 3, 1, 2))
-    return draw(some.tensors(shape, -2.0, 2.0)), draw(some.tensors(shape, 0.0, 1.0)), draw(_REDUCTIONS)
-
-
-def _bce(x: Any, y: Any, reduction: str) -> Any:
-    return _reduced(y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x), reduction)
+    return draw(some.tensors(shape, -2.0, 2.0)), draw(some.tensors(shape, 0.0, 1.0)), draw(REDUCTIONS)
 
 
 def _seeded_dropout(x: Any, p: float) -> Any:
@@ -97,60 +71,18 @@ def _seeded_dropout(x: Any, p: float) -> Any:
     return F.dropout(x, p)
 
 
-_DIFFERENT = Bad(lambda: (tg.zeros(2), tg.zeros(3)), ValueError, r"\(2,\)")
 _CLASS = Bad(lambda: (tg.zeros(1, 2), tg.tensor([2])), IndexError, "2")
 _COUNT = Bad(lambda: (tg.zeros(2, 3), tg.tensor([1])), ValueError, r"\(1,\)")
-_FLOATS = "float64 float32"
 
 
 SPECS = [
-    OpSpec(
-        "F.mse_loss",
-        lambda x, y, r="mean": F.mse_loss(x, y, reduction=r),
-        _pairs(),
-        reference=lambda x, y, r: _reduced((x - y) ** 2, r),
-        errors=(_DIFFERENT,),
-        order=3,
-        torch=lambda torch, x, y, r: torch.nn.functional.mse_loss(x, y, reduction=r),
-        dtypes=_FLOATS,
-    ),
-    OpSpec(
-        "F.l1_loss",
-        lambda x, y, r="mean": F.l1_loss(x, y, reduction=r),
-        _pairs(0.25),
-        reference=lambda x, y, r: _reduced(np.abs(x - y), r),
-        kinks=_met(),
-        errors=(_DIFFERENT,),
-        torch=lambda torch, x, y, r: torch.nn.functional.l1_loss(x, y, reduction=r),
-        dtypes=_FLOATS,
-        notes="the derivative is 0 where both are equal",
-    ),
-    OpSpec(
-        "F.binary_cross_entropy_with_logits",
-        lambda x, y, r="mean": F.binary_cross_entropy_with_logits(x, y, reduction=r),
-        _pairs(probabilities=True),
-        reference=_bce,
-        errors=(_DIFFERENT,),
-        order=3,
-        torch=lambda torch, x, y, r: torch.nn.functional.binary_cross_entropy_with_logits(x, y, reduction=r),
-        dtypes="float32",
-    ),
-    OpSpec(
-        "F.binary_cross_entropy_with_logits (weighted)",
-        lambda x, y, r, w, p: F.binary_cross_entropy_with_logits(x, y, w, r, p),
-        st.tuples(_pairs(probabilities=True), st.sampled_from([0.5, 2.0]), st.sampled_from([0.25, 3.0])).map(
-            lambda d: (*d[0], tg.full_like(d[0][0], d[1]), tg.full_like(d[0][0], d[2]))
-        ),
-        reference=lambda x, y, r, w, p: _reduced(w * (p * y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x)), r),
-        notes="weights have gradients too, which PyTorch leaves out",
-    ),
     OpSpec(
         "F.nll_loss",
         F.nll_loss,
         _classes(weighted=True).filter(lambda c: c[3] < 0),
         reference=_nll,
         errors=(_CLASS, _COUNT),
-        dtypes=_FLOATS,
+        dtypes=FLOATS,
     ),
     OpSpec(
         "F.cross_entropy",
@@ -161,7 +93,7 @@ SPECS = [
         torch=lambda torch, x, y, w, i, r, s: torch.nn.functional.cross_entropy(
             x, y, w, ignore_index=i, reduction=r, label_smoothing=s
         ),
-        dtypes=_FLOATS,
+        dtypes=FLOATS,
     ),
     OpSpec(
         "F.cross_entropy (weighted)",
@@ -176,7 +108,7 @@ SPECS = [
         reference=_soft_cross_entropy,
         order=3,
         torch=lambda torch, x, y, r: torch.nn.functional.cross_entropy(x, y, reduction=r),
-        dtypes=_FLOATS,
+        dtypes=FLOATS,
     ),
     OpSpec(
         "dropout",
@@ -191,7 +123,7 @@ SPECS = [
         reference=lambda x, dim: x / np.maximum(np.linalg.norm(x, axis=dim, keepdims=True), 1e-12),
         order=3,
         torch=lambda torch, x, dim: torch.nn.functional.normalize(x, 2.0, dim),
-        dtypes=_FLOATS,
+        dtypes=FLOATS,
         domain="rows that are not zero",
     ),
 ]

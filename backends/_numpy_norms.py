@@ -1,0 +1,240 @@
+"""Normalisation in NumPy: blocks that stay in the cache from the mean to the result, shared between threads.
+
+What is normalised lies in memory in one of two ways. Layer, group and instance norm average over what lies together: their
+input is (N, G, M), with a mean for each n and g. Batch norm averages over (N, L) of (N, C, L), so that a channel's elements lie
+apart: it works on some channels of all samples at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.backends._numpy_threads import split
+
+Array = Any
+Axes = tuple[int, ...]
+BLOCK = 1 << 17  # elements of a block: 512 KiB in single precision
+_LONG = 8192  # elements from which on a plain running sum is less exact than NumPy's pairwise one
+
+
+def _blocks(length: int, width: int) -> list[slice]:
+    """Slices of ``range(length)`` of about BLOCK elements, ``width`` elements to a step."""
+    step = max(1, BLOCK // max(width, 1))
+    return [slice(i, min(i + step, length)) for i in range(0, length, step)]
+
+
+def _share(work: Callable[[int, slice], None], blocks: list[slice], elements: int) -> None:
+    """Call ``work(number, block)`` for all blocks, in two threads where it pays."""
+
+    def some(part: slice) -> None:
+        for i in range(part.start, part.stop):
+            work(i, blocks[i])
+
+    split(some, len(blocks), elements)
+
+
+def _sums(x: Array) -> Array:
+    """Sums over the last axis, which stays; einsum is several times as fast as sum."""
+    if x.shape[-1] > _LONG:
+        return x.sum(-1, keepdims=True)
+    return np.einsum("...j->...", x)[..., None]
+
+
+def _dots(x: Array, y: Array) -> Array:
+    """Sums of products over the last axis, which stays."""
+    if x.shape[-1] > _LONG:
+        return (x * y).sum(-1, keepdims=True)
+    return np.einsum("...j,...j->...", x, y)[..., None]
+
+
+# Over what lies together: x (N, G, M), weight and bias (G, M) ------------------------------------------------------------
+
+
+def _as_rows(x: Array, axes: Axes, grouped: bool) -> Array:
+    """(N, G, M), with one group in a layer norm."""
+    lead, groups = (x.shape[0], x.shape[1]) if grouped else (math.prod(x.shape[: axes[0]]), 1)
+    return np.ascontiguousarray(x).reshape(lead, groups, math.prod(x.shape[axes[0] :]))
+
+
+def _as_table(parameter: Array, groups: int, width: int) -> Array:
+    """A parameter of (G, K, 1 …) or of a layer norm's shape, as (G, M)."""
+    table = parameter.reshape(groups, -1)
+    return np.repeat(table, width // max(table.shape[1], 1), axis=1) if table.shape[1] != width else table
+
+
+def _rows(
+    grouped: bool, centred: bool, x: Array, weight: Array, bias: Array, axes: Axes, eps: float
+) -> tuple[Array, Any, Array]:
+    """The result, and mean and variance with ``axes`` of size 1."""
+    rows = _as_rows(x, axes, grouped)
+    n, groups, width = rows.shape
+    out = np.empty_like(rows)
+    means, spreads = np.zeros((2, n, groups, 1), x.dtype)
+    w, b = (None if p is None else _as_table(p, groups, width) for p in (weight, bias))
+
+    def work(_: int, at: slice) -> None:
+        block, target = rows[at], out[at]
+        if centred:
+            np.divide(_sums(block), width, out=means[at])
+            block = np.subtract(block, means[at], out=target)
+        spread = np.divide(_dots(block, block), width, out=spreads[at])
+        np.multiply(block, 1 / np.sqrt(spread + eps), out=target)
+        if w is not None:
+            target *= w
+        if b is not None:
+            target += b
+
+    _share(work, _blocks(n, groups * width), 4 * rows.size)
+    kept = (*x.shape[: axes[0]], *(1,) * len(axes))
+    return out.reshape(x.shape), means.reshape(kept) if centred else None, spreads.reshape(kept)
+
+
+def _rows_backward(
+    grouped: bool,
+    centred: bool,
+    g: Array,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    axes: Axes,
+    eps: float,
+    mean: Array,
+    spread: Array,
+    needed: list[bool],
+) -> tuple[Any, ...]:
+    """Gradients of input, weight and bias."""
+    rows, slopes = _as_rows(x, axes, grouped), _as_rows(g, axes, grouped)
+    n, groups, width = rows.shape
+    out = np.empty_like(rows) if needed[0] else None
+    w = None if weight is None else _as_table(weight, groups, width)
+    rates = (1 / np.sqrt(spread + eps)).reshape(n, groups, 1)
+    means: Array = mean.reshape(n, groups, 1) if centred else None
+    blocks = _blocks(n, groups * width)
+    # One partial sum for each block, so that the total does not depend on which thread did what.
+    gw, gb = (np.zeros((len(blocks), groups, width), x.dtype) if need else None for need in needed[1:])
+
+    def work(i: int, at: slice) -> None:
+        slope = slopes[at]
+        normal = np.multiply(np.subtract(rows[at], means[at]) if centred else rows[at], rates[at])
+        if gb is not None:
+            np.add.reduce(slope, 0, out=gb[i])
+        if gw is not None:
+            np.einsum("ngm,ngm->gm", slope, normal, out=gw[i])
+        if out is None:
+            return
+        target = np.multiply(slope, w, out=out[at]) if w is not None else out[at]
+        slope = slope if w is None else target
+        if centred:
+            middle = _sums(slope) / width
+        normal *= _dots(slope, normal) / width
+        np.subtract(slope, normal, out=target)
+        if centred:
+            target -= middle
+        target *= rates[at]
+
+    _share(work, blocks, 6 * rows.size)
+    return None if out is None else out.reshape(x.shape), _to_parameter(gw, weight), _to_parameter(gb, bias)
+
+
+def _to_parameter(tables: Array | None, parameter: Array) -> Array | None:
+    """The gradient of a parameter from those of its table (G, M), one from each block."""
+    if tables is None:
+        return None
+    return tables.sum(0).reshape(parameter.size, -1).sum(1).reshape(parameter.shape)
+
+
+# Over what lies apart: x (N, C, L), weight and bias (C) -------------------------------------------------------------------
+
+
+def _as_channels(x: Array) -> Array:
+    """(N, C, L) without gaps."""
+    return np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
+
+
+def _by_channel(columns: Array, length: int) -> Array:
+    """Sums over L of what was summed over N: (C·L) to (C)."""
+    return columns.reshape(-1, length).sum(1)
+
+
+def batch_norm(x: Array, weight: Array, bias: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
+    """The result, and mean and variance of each channel."""
+    planes = _as_channels(x)
+    n, channels, length = planes.shape
+    out = np.empty_like(planes)
+    means, spreads = np.empty((2, channels), x.dtype)
+    size = n * length
+
+    def work(_: int, at: slice) -> None:
+        # All channels of the block side by side, (N, c·L): a factor for each channel is repeated L times.
+        block, target = planes[:, at].reshape(n, -1), out[:, at].reshape(n, -1)
+        middle = np.divide(_by_channel(np.add.reduce(block, 0), length), size, out=means[at])
+        np.subtract(block, np.repeat(middle, length), out=target)
+        squares = np.einsum("nk,nk->k", target, target)
+        spread = np.divide(_by_channel(squares, length), size, out=spreads[at])
+        factor = 1 / np.sqrt(spread + eps)
+        target *= np.repeat(factor if weight is None else factor * weight.reshape(-1)[at], length)
+        if bias is not None:
+            target += np.repeat(bias.reshape(-1)[at], length)
+
+    _share(work, _blocks(channels, size), 5 * planes.size)
+    kept = (1, channels, *(1,) * (x.ndim - 2))
+    return out.reshape(x.shape), means.reshape(kept), spreads.reshape(kept)
+
+
+def batch_norm_backward(
+    g: Array,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    axes: Axes,
+    eps: float,
+    mean: Array,
+    spread: Array,
+    needed: list[bool],
+) -> tuple[Any, ...]:
+    """Gradients of input, weight and bias."""
+    planes, slopes = _as_channels(x), _as_channels(g)
+    n, channels, length = planes.shape
+    out = np.empty_like(planes) if needed[0] else None
+    gw, gb = np.empty((2, channels), x.dtype)
+    means, rates = mean.reshape(-1), 1 / np.sqrt(spread.reshape(-1) + eps)
+    size = n * length
+
+    def work(_: int, at: slice) -> None:
+        slope = slopes[:, at].reshape(n, -1)
+        centred = np.subtract(planes[:, at].reshape(n, -1), np.repeat(means[at], length))
+        total = gb[at] = _by_channel(np.add.reduce(slope, 0), length)
+        match = _by_channel(np.einsum("nk,nk->k", slope, centred), length) * rates[at]
+        gw[at] = match
+        if out is None:
+            return
+        factor = rates[at] if weight is None else rates[at] * weight.reshape(-1)[at]
+        target = np.multiply(slope, np.repeat(factor, length), out=out[:, at].reshape(n, -1))
+        centred *= np.repeat(factor * rates[at] * match / size, length)
+        target -= centred
+        target -= np.repeat(factor * total / size, length)
+
+    _share(work, _blocks(channels, size), 7 * planes.size)
+    shape = (channels, *(1,) * (x.ndim - 2))
+    return (
+        None if out is None else out.reshape(x.shape),
+        gw.reshape(shape) if needed[1] else None,
+        gb.reshape(shape) if needed[2] else None,
+    )
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "layer_norm": functools.partial(_rows, False, True),
+    "layer_norm_backward": functools.partial(_rows_backward, False, True),
+    "rms_norm": functools.partial(_rows, False, False),
+    "rms_norm_backward": functools.partial(_rows_backward, False, False),
+    "group_norm": functools.partial(_rows, True, True),
+    "group_norm_backward": functools.partial(_rows_backward, True, True),
+    "batch_norm": batch_norm,
+    "batch_norm_backward": batch_norm_backward,
+}

@@ -35,7 +35,16 @@ def configurations(draw: Any) -> tuple[str, dict[str, Any]]:
     }
     if kind == "RNN":
         options["nonlinearity"] = draw(st.sampled_from(["tanh", "relu"]))
+    if kind == "LSTM":
+        options["proj_size"] = draw(st.integers(0, options["hidden_size"] - 1))
     return kind, options
+
+
+def state_shapes(kind: str, options: dict[str, Any], *batch: int) -> list[tuple[int, ...]]:
+    """The shapes of the initial states."""
+    count = options["num_layers"] * (1 + options["bidirectional"])
+    sizes = [options.get("proj_size") or options["hidden_size"], options["hidden_size"]][: 2 if kind == "LSTM" else 1]
+    return [(count, *batch, size) for size in sizes]
 
 
 def pair(kind: str, dtype: str, options: dict[str, Any], seed: int = 0) -> tuple[Any, Any]:
@@ -68,11 +77,10 @@ def test_layers_agree_with_pytorch(configuration: tuple[str, dict[str, Any]], da
     ours, theirs = pair(kind, dtype, options, seed)
     rng = np.random.default_rng(seed)
     batch = (n,) if batched else ()
-    count = options["num_layers"] * (1 + options["bidirectional"])
     shape = (n, steps) if batched and options["batch_first"] else (steps, *batch)
     arrays = [rng.normal(size=(*shape, options["input_size"]))]
     if data.draw(st.booleans(), label="initial state"):
-        arrays += [rng.normal(size=(count, *batch, options["hidden_size"])) for _ in range(2 if kind == "LSTM" else 1)]
+        arrays += [rng.normal(size=size) for size in state_shapes(kind, options, *batch)]
     agree(
         caller(kind, ours),
         caller(kind, theirs),
@@ -81,6 +89,51 @@ def test_layers_agree_with_pytorch(configuration: tuple[str, dict[str, Any]], da
         seed=seed,
         tolerance=1e-9 if dtype == "float64" else 1e-4,
     )
+
+
+@given(configurations(), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data(), st.integers(0, 2**32 - 1))
+def test_packed_sequences_agree_with_pytorch(
+    configuration: tuple[str, dict[str, Any]], lengths: list[int], data: Any, seed: int
+) -> None:
+    """Layers over sequences of different lengths, sorted or not, and padded again."""
+    torch = pytest.importorskip("torch")
+    kind, options = configuration
+    in_order = data.draw(st.booleans(), label="enforce_sorted")
+    lengths = sorted(lengths, reverse=True) if in_order else lengths
+    ours, theirs = pair(kind, "float64", options, seed)
+    rng = np.random.default_rng(seed)
+    shape = (len(lengths), max(lengths)) if options["batch_first"] else (max(lengths), len(lengths))
+    arrays = [rng.normal(size=(*shape, options["input_size"]))]
+    if data.draw(st.booleans(), label="initial state"):
+        arrays += [rng.normal(size=size) for size in state_shapes(kind, options, len(lengths))]
+
+    def through(utils: Any, module: Any) -> Any:
+        def call(x: Any, *states: Any) -> Any:
+            packed = utils.pack_padded_sequence(x, lengths, options["batch_first"], in_order)
+            out, ends = caller(kind, module)(packed, *states)
+            return utils.pad_packed_sequence(out, options["batch_first"], 0.5, max(lengths) + 1)[0], ends
+
+        return call
+
+    agree(
+        through(nn.utils.rnn, ours),
+        through(torch.nn.utils.rnn, theirs),
+        arrays,
+        (list(ours.parameters()), list(theirs.parameters())),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_packed_sequence_is_run_as_if_it_were_alone(kind: str, bidirectional: bool) -> None:
+    layer = getattr(nn, kind)(2, 3, num_layers=2, bidirectional=bidirectional)
+    sequences = [tg.randn(n, 2) for n in (2, 4, 1, 4)]
+    out, ends = layer(nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False))
+    for i, (sequence, made) in enumerate(zip(sequences, nn.utils.rnn.unpack_sequence(out), strict=True)):
+        alone, end = layer(sequence)
+        np.testing.assert_allclose(made.detach().numpy(), alone.detach().numpy(), atol=1e-6)
+        for a, b in zip(ends, end, strict=True) if kind == "LSTM" else [(ends, end)]:
+            np.testing.assert_allclose(a[:, i].detach().numpy(), b.detach().numpy(), atol=1e-6)
 
 
 @given(
@@ -273,7 +326,7 @@ def test_dropout_of_a_single_layer_is_pointless_and_says_so() -> None:
         (lambda: nn.LSTM(2, 3)(tg.zeros(5, 1, 4)), ValueError, r"input_size = 2, got shape \(5, 1, 4\)"),
         (lambda: nn.LSTM(2, 3)(tg.zeros(2)), ValueError, r"2 dimensions .* got shape \(2,\)"),
         (lambda: nn.LSTM(2, 3)(tg.zeros(0, 1, 2)), ValueError, "at least one time step"),
-        (lambda: nn.LSTM(2, 3)([1.0, 2.0]), TypeError, "expected a Tensor as input"),
+        (lambda: nn.LSTM(2, 3)([1.0, 2.0]), TypeError, "expected a Tensor or a PackedSequence as input"),
         (lambda: nn.LSTM(2, 3)(tg.zeros(5, 1, 2, dtype="float64")), TypeError, r"float64 and the weights .*float32"),
         (lambda: nn.LSTM(2, 3)(tg.zeros(5, 1, 2), tg.zeros(1, 1, 3)), TypeError, r"pair \(h_0, c_0\)"),
         (

@@ -90,14 +90,16 @@ class LSTM(Recurrent):
     kernel = "lstm"
 
     @staticmethod
-    def reference(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-        def step(x_t: Any, state: Any) -> Any:
-            h, c = state
-            i, f, g, o = chunk(linear(x_t, w_ih, b_ih) + linear(h, w_hh, b_hh), 4, 1)
-            c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-            return sigmoid(o) * tanh(c), c
+    def step(x_t: Any, state: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+        """One step: the state (h, c) after x_t."""
+        h, c = state
+        i, f, g, o = chunk(linear(x_t, w_ih, b_ih) + linear(h, w_hh, b_hh), 4, 1)
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c
 
-        out, (h, c) = _scan(step, x, (h, c))
+    @staticmethod
+    def reference(x: Any, h: Any, c: Any, *weights: Any) -> Any:
+        out, (h, c) = _scan(lambda x_t, state: LSTM.step(x_t, state, *weights), x, (h, c))
         return out, h, c
 
 
@@ -179,6 +181,29 @@ def lstm(
     (2000).
     """
     return _recur(LSTM, 4, x, (h0, c0), (w_ih, w_hh, b_ih, b_hh))
+
+
+def lstm_projected(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    w_hr: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An LSTM whose hidden states are projected to (…, P) before they are put out and fed back, by w_hr (P, H).
+
+    Step by step in plain operations: w_hh is (4H, P), h0 (N, P), c0 (N, H). Source: Sak, Senior and Beaufays (2014).
+    """
+
+    def step(x_t: Any, state: Any) -> Any:
+        h, c = LSTM.step(x_t, state, w_ih, w_hh, b_ih, b_hh)
+        return linear(h, w_hr), c
+
+    out, (h, c) = _scan(step, x, (h0, c0))
+    return out, h, c
 
 
 def gru(

@@ -138,7 +138,13 @@ def test_samplers_and_unbatched_loading():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_workers": 2}, "num_workers=2.*pass num_workers=0"),
+        ({"num_workers": -1}, "num_workers must be an integer from 0 on, got -1"),
+        ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor must be at least 1"),
+        ({"prefetch_factor": 2}, "about worker processes"),
+        ({"persistent_workers": True}, "about worker processes"),
+        ({"multiprocessing_context": "fork"}, "about worker processes"),
+        ({"num_workers": 1, "multiprocessing_context": "threads"}, "must be one of"),
+        ({"num_workers": 1, "timeout": -1}, "timeout must be"),
         ({"timeout": 3}, "timeout"),
         ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
         ({"batch_size": 2.0}, "batch_size"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.creation import tensor
@@ -93,6 +95,18 @@ def manual_seed(seed: int) -> Generator:
     for generator in _defaults.by_device.values():
         generator.manual_seed(seed)
     return cpu
+
+
+@contextmanager
+def borrowed(seed: int) -> Iterator[None]:
+    """Let the CPU's default generator start from ``seed``, and afterwards go on as if nothing had happened."""
+    cpu = default_generator("cpu")
+    before = cpu._seed, cpu._raw
+    cpu.manual_seed(seed)
+    try:
+        yield
+    finally:
+        cpu._seed, cpu._raw = before
 
 
 def seed() -> int:

@@ -38,6 +38,9 @@ class Values(Methods):
     if TYPE_CHECKING:
         requires_grad: bool
 
+        @property
+        def is_leaf(self) -> bool: ...
+
     # Facts -----------------------------------------------------------------------------------------------------------
 
     @property
@@ -195,6 +198,12 @@ class Values(Methods):
             return self.clone()
         return out
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a leaf: its values, whether it requires a gradient, and attributes that a user gave it."""
+        if not self.is_leaf:
+            raise RuntimeError("pickle: only leaf tensors can be pickled; detach() this one")
+        return _restored, (type(self), self._data, self.requires_grad, getattr(self, "__dict__", {}))
+
     # New tensors like this one ---------------------------------------------------------------------------------------
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -233,6 +242,15 @@ class Values(Methods):
 
         where = device if device is not None else self.device
         return empty(*size, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
+
+
+def _restored(kind: type[Tensor], raw: Any, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
+    """Make a tensor of what was pickled."""
+    t = kind.__new__(kind)
+    t._init(raw, requires_grad)
+    for name, value in attributes.items():
+        setattr(t, name, value)
+    return t
 
 
 def _to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

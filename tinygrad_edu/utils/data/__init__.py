@@ -1,7 +1,7 @@
 """Data sets, samplers and the loader that makes batches of them."""
 
 from tinygrad_edu.utils.data.collate import default_collate, default_convert
-from tinygrad_edu.utils.data.dataloader import DataLoader, get_worker_info
+from tinygrad_edu.utils.data.dataloader import DataLoader
 from tinygrad_edu.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -18,6 +18,7 @@ from tinygrad_edu.utils.data.sampler import (
     SequentialSampler,
     SubsetRandomSampler,
 )
+from tinygrad_edu.utils.data.worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -32,6 +33,7 @@ __all__ = [
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
+    "WorkerInfo",
     "default_collate",
     "default_convert",
     "get_worker_info",

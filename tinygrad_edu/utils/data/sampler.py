@@ -85,8 +85,10 @@ class RandomSampler(Sampler[int]):
         if self.replacement:
             yield from randint(0, size, (wanted,), generator=self.generator, device="cpu").tolist()
             return
+        # One of its own, since orders are drawn while others use the default generator.
+        generator = self.generator or Generator().manual_seed(int(randint(0, 1 << 62, (), device="cpu")))
         while wanted > 0:
-            order = randperm(size, generator=self.generator, device="cpu").tolist()
+            order = randperm(size, generator=generator, device="cpu").tolist()
             yield from order[:wanted]
             wanted -= size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.backends import _numpy_losses, _numpy_norms, _numpy_optim, _numpy_rnn
+from tinygrad_edu.backends import _numpy_losses, _numpy_norms, _numpy_optim, _numpy_pooling, _numpy_rnn
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "cross_entropy": _numpy_losses.cross_entropy,
@@ -21,4 +21,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "adam": _numpy_optim.adam,
     "sgd": _numpy_optim.sgd,
     **_numpy_norms.KERNELS,
+    **_numpy_pooling.KERNELS,
 }

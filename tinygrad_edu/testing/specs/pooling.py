@@ -51,9 +51,9 @@ def _each(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: b
 def _pooled(take: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Any:
     dims = len(kernel)
     places, counts = _each(x, kernel, stride, padding, dilation, ceil)
-    out = np.zeros((*x.shape[:-dims], *counts))
+    out: Any = np.zeros((*x.shape[:-dims], *counts))
     for at, inside in places:
-        part = x[(..., *inside)]
+        part: Any = x[(..., *inside)]
         out[(..., *at)] = take(part.reshape(*x.shape[:-dims], -1), at)
     return out
 
@@ -75,7 +75,7 @@ def _power_mean(x: Any, kernel: Any, stride: Any, padding: Any, ceil: bool) -> A
 
 def _parts(take: Any, x: Any, sizes: Any) -> Any:
     dims = len(sizes)
-    out = np.zeros((*x.shape[:-dims], *sizes))
+    out: Any = np.zeros((*x.shape[:-dims], *sizes))
     for at in itertools.product(*map(range, sizes)):
         inside = tuple(
             slice(int(np.floor(i * n / k)), int(np.ceil((i + 1) * n / k)))

@@ -349,6 +349,14 @@ class Backend:
             x = ns.astype(x, ns.float32)
         return ns.sum(x * x, axis=axis, keepdims=keepdims)
 
+    def total_squares(self, arrays: Sequence[Array]) -> Array:
+        """The sum of the squares of all elements of all arrays (at least one)."""
+        return functools.reduce(lambda x, y: x + y, map(self.sum_squares, arrays))
+
+    def scale_all_into(self, arrays: Sequence[Array], factor: Array) -> list[Array]:
+        """:meth:`scale_into` for several arrays."""
+        return [self.scale_into(a, factor) for a in arrays]
+
     def scale_into(self, x: Array, factor: Array) -> Array:
         """``x · factor`` for a factor without dimensions, in place of ``x`` where arrays are mutable; ``x`` must be ours."""
         x *= self.namespace.astype(factor, x.dtype)

@@ -8,13 +8,15 @@ only where that is asked for, since CuPy wraps numbers that are out of range aro
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _cupy_elementwise, _cupy_kernels, _cupy_rnn
+from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn
 from tinygrad_edu.backends._cupy_alarm import Alarm
+from tinygrad_edu.backends._cupy_optim import Together
 from tinygrad_edu.backends._cupy_rows import Rows
 from tinygrad_edu.backends.base import Array, Backend, BackendError, load
 
@@ -42,10 +44,11 @@ class CupyBackend(Backend):
         self.linalg_errors = (np.linalg.LinAlgError,)
         self._alarms: dict[int, Alarm] = {}
         self._rows = Rows(cupy, self.alarm)
+        self._together = Together(cupy)
         self.kernels = {
             **_cupy_elementwise.kernels_of(cupy),
             **self._rows.kernels(),
-            **_cupy_kernels.kernels_of(cupy),
+            **self._together.kernels(),
             **_cupy_rnn.kernels_of(cupy),
         }
         super().__init__(index)
@@ -174,6 +177,16 @@ class CupyBackend(Backend):
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         return self._rows.softmax(x, axis, True)
+
+    def total_squares(self, arrays: Sequence[Array]) -> Array:
+        kinds = {a.dtype for a in arrays}
+        parts = [self._together.sum_squares([a for a in arrays if a.dtype == kind]) for kind in kinds]
+        return functools.reduce(operator.add, parts)
+
+    def scale_all_into(self, arrays: Sequence[Array], factor: Array) -> list[Array]:
+        for kind in {a.dtype for a in arrays}:
+            self._together.scale([a for a in arrays if a.dtype == kind], factor)
+        return list(arrays)
 
     def exp2(self, x: Array) -> Array:
         return self._cupy.exp2(x)

@@ -38,6 +38,7 @@ NAMES = {numpy: c for c, numpy in CTYPES.items()}
 CUDA = """
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <ucontext.h>
 #include <vector>
@@ -47,6 +48,7 @@ typedef _Float16 float16;
 struct Three { unsigned x, y, z; };
 static Three threadIdx, blockIdx, blockDim, gridDim;
 static const int warpSize = 32;
+static const int STACK = 1 << 16;
 #define __global__
 #define __device__ inline
 #define __forceinline__
@@ -104,7 +106,8 @@ static int launch(void (*kernel)(), bool waits, void** args, unsigned gx, unsign
     gridDim = {gx, gy, gz};
     blockDim = {bx, by, bz};
     unsigned threads = bx * by * bz;
-    std::vector<std::vector<char>> stacks(waits ? threads : 0, std::vector<char>(1 << 16));
+    static std::vector<void*> stacks;
+    while (waits && stacks.size() < threads) stacks.push_back(malloc(STACK));
     std::vector<ucontext_t> contexts(threads);
     for (long b = (long)gx * gy * gz - 1; b >= 0; b--) {
         blockIdx = {(unsigned)(b % gx), (unsigned)(b / gx % gy), (unsigned)(b / gx / gy)};
@@ -124,8 +127,8 @@ static int launch(void (*kernel)(), bool waits, void** args, unsigned gx, unsign
         std::vector<bool> done(threads, false);
         for (unsigned t = 0; t < threads; t++) {
             getcontext(&contexts[t]);
-            contexts[t].uc_stack.ss_sp = stacks[t].data();
-            contexts[t].uc_stack.ss_size = stacks[t].size();
+            contexts[t].uc_stack.ss_sp = stacks[t];
+            contexts[t].uc_stack.ss_size = STACK;
             contexts[t].uc_link = &scheduler;
             makecontext(&contexts[t], coroutine, 0);
         }

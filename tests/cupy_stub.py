@@ -34,8 +34,9 @@ class Place:
 
 
 class Pointer:
-    def __init__(self, mem: Any) -> None:
+    def __init__(self, mem: Any, host: Any) -> None:
         self.mem = mem
+        self.ptr = host.ctypes.data
 
 
 class ndarray:
@@ -44,7 +45,7 @@ class ndarray:
     def __init__(self, host: Any, base: ndarray | None = None) -> None:
         self.host = np.asarray(host)
         self.base = base if base is None or base.base is None else base.base
-        self.data = Pointer(self if self.base is None else self.base)
+        self.data = Pointer(self if self.base is None else self.base, self.host)
         self.device = Place()
 
     def __array__(self, *_: Any, **__: Any) -> Any:

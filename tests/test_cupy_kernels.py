@@ -109,6 +109,39 @@ def test_cross_entropy(cuda: Any, kind: str, rows: int, width: int, reduction: s
     agree(kind, lambda x: F.cross_entropy(x, tg.tensor(target, device=x.device), **settings), x, scale=10)
 
 
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 90), st.integers(1, 90)), min_size=1, max_size=5),
+    kind=TYPES,
+    adam=st.booleans(),
+    settings=st.data(),
+)
+def test_optimizers_of_many_parameters(cuda: Any, sizes: list[Any], kind: str, adam: bool, settings: Any) -> None:
+    drawn: dict[str, Any] = {
+        "weight_decay": settings.draw(st.sampled_from([0.0, 0.1])),
+        "maximize": settings.draw(st.booleans()),
+    }
+    if adam:
+        drawn["amsgrad"] = settings.draw(st.booleans())
+        drawn["decoupled_weight_decay"] = settings.draw(st.booleans())
+    else:
+        drawn["momentum"] = settings.draw(st.sampled_from([0.0, 0.9]))
+        drawn["nesterov"] = drawn["momentum"] > 0 and settings.draw(st.booleans())
+    found = []
+    for device in ("cpu", "cuda"):
+        rng = np.random.default_rng(0)
+        params = [tg.tensor(rng.normal(size=s).astype(kind), device=device, requires_grad=True) for s in sizes]
+        params.append(tg.tensor(rng.normal(size=(3, 5)).astype(kind), device=device).t().requires_grad_())
+        optimizer = (tg.optim.Adam if adam else tg.optim.SGD)(params, lr=0.05, **drawn)
+        for _ in range(3):
+            for p in params:
+                p.grad = tg.tensor(rng.normal(size=tuple(p.shape)).astype(kind), device=device)
+            nn.utils.clip_grad_norm_(params, 2.0)
+            optimizer.step()
+        found.append([p.detach().numpy().astype("float64") for p in params])
+    for want, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=TOLERANCE[kind] * 10, atol=TOLERANCE[kind] * 10)
+
+
 def test_a_kernel_with_a_barrier_that_some_threads_skip_is_found() -> None:
     source = 'typedef float T;\nextern "C" __global__ void bad(T* x) { if (threadIdx.x) __syncthreads(); x[0] = 1; }'
     x = cupy_stub.ndarray(np.zeros(1, np.float32))

@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu.creation import zeros
+from tinygrad_edu.errors import refuse_mixed
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.norms import norm
@@ -154,10 +155,8 @@ def _total_norm(arrays: list[Any], norm_type: float, error_if_nonfinite: bool) -
         return zeros(())
     if order == 2:
         xp = backends.of(arrays[0])
-        total: Any = 0
-        for a in arrays:
-            total = total + backends.of(a).sum_squares(a)
-        out = Tensor._wrap(xp.sqrt(total))
+        refuse_mixed("clip_grad_norm_", arrays)
+        out = Tensor._wrap(xp.sqrt(xp.total_squares(arrays)))
     else:
         with no_grad():
             parts = [Tensor._wrap(a) for a in arrays]
@@ -177,8 +176,7 @@ def _scale(held: list[Tensor], max_norm: float, total: Tensor) -> None:
     raw = total._data
     xp = backends.of(raw)
     factor = xp.minimum(float(max_norm) / (raw + 1e-6), 1.0)
-    for p in held:
-        array = _compact(p)
-        scaled = backends.of(array).scale_into(array, factor)
+    arrays = [_compact(p) for p in held]
+    for p, array, scaled in zip(held, arrays, xp.scale_all_into(arrays, factor), strict=True):
         if scaled is not array or type(p._grad) is not SparseGrad:
             _replace(p, scaled)

@@ -123,6 +123,10 @@ EXTENSIONS: dict[str, Case] = {
     "top_places": lambda b, put: [b.top_places(put(_X), 2, 1, largest) for largest in (True, False)],
     "add_into": lambda b, put: b.add_into(b.copy(put(_X)), put(_Y)),
     "sum_squares": lambda b, put: [b.sum_squares(put(_X)), b.sum_squares(put(_X), axis=1, keepdims=True)],
+    "total_squares": lambda b, put: b.total_squares([put(_X), put(_Y), put(_X[:0])]),
+    "scale_all_into": lambda b, put: list(
+        b.scale_all_into([b.copy(put(_X)), put(_Y.astype("float32") + 0)], put(np.asarray(0.5)))
+    ),
     "scale_into": lambda b, put: b.scale_into(b.copy(put(_X)), put(np.asarray(0.5))),
     "sigmoid": lambda b, put: b.sigmoid(put(_X * 100)),
     "relu": lambda b, put: b.relu(put(_X)),

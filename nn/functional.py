@@ -53,6 +53,7 @@ from tinygrad_edu.ops.elementwise import (
     leaky_relu,
     logsigmoid,
     mish,
+    neg,
     prelu,
     relu,
     relu6,
@@ -215,7 +216,7 @@ __all__ = [
 
 def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """softmax(-x) along `dim`: the smallest number gets the largest share."""
-    return softmax(-input, dim, dtype)
+    return softmax(neg(input), dim, dtype)
 
 
 def normalize(input: Tensor, p: Any = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from parity import check_types, check_values
 
+import tinygrad_edu as tg
 from tinygrad_edu.testing import battery
 from tinygrad_edu.testing.runner import examples
+from tinygrad_edu.testing.spec import arguments_of
 from tinygrad_edu.testing.specs import ALL_SPECS, operation_of, public_operations
 
 # Operations whose spec is still to be written; it must not name what has one, and is meant to be empty.
@@ -37,6 +39,33 @@ def test_pending_names_are_operations_without_a_spec():
 def test_names_of_specs_are_unique():
     names = [s.name for s in ALL_SPECS]
     assert sorted({n for n in names if names.count(n) > 1}) == []
+
+
+OPERATIONS = [s for s in ALL_SPECS if not str(getattr(s.function, "__module__", "")).startswith("tinygrad_edu.testing")]
+
+
+@pytest.mark.parametrize("spec", [s for s in OPERATIONS if not s.name.startswith("Tensor.")], ids=lambda s: s.name)
+def test_what_is_no_tensor_is_refused_by_the_name_of_the_operation(spec):
+    args = arguments_of(simplest(spec.inputs))
+    names = {operation_of(spec).rpartition(".")[2], spec.function.__name__}
+    for i in [i for i, a in enumerate(args) if isinstance(a, tg.Tensor)]:
+        for stranger in ("a", [1.0, 2.0])[: 1 if i else 2]:
+            with pytest.raises(TypeError) as caught:
+                spec.function(*args[:i], stranger, *args[i + 1 :])
+            assert any(f"{name}: " in str(caught.value) for name in names), caught.value
+
+
+def simplest(strategy):
+    """What Hypothesis draws first."""
+    cases = []
+
+    @settings(max_examples=1, phases=[Phase.generate], database=None)
+    @given(strategy)
+    def collect(case):
+        cases.append(case)
+
+    collect()
+    return cases[0]
 
 
 @pytest.mark.parametrize("spec", [s for s in ALL_SPECS if s.torch], ids=lambda s: s.name)

@@ -23,17 +23,31 @@ def describe(value: Any) -> str:
     return type(raw).__name__
 
 
+# Modules whose public functions are operations: of these the outermost is the one that was called.
+_OPERATIONS = ("tinygrad_edu.ops.", "tinygrad_edu.linalg", "tinygrad_edu.nn.functional", "tinygrad_edu.inplace")
+
+
 def running() -> str:
-    """``"name: "`` of the public function whose arguments are being checked; empty when the user's own code checks."""
-    frame: Any = sys._getframe(2)
+    """``"name: "`` of the operation whose arguments are being checked; empty when the user's own code checks."""
+    frame: Any = sys._getframe(1)
+    found = ""
     while frame is not None:
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if not module.startswith("tinygrad_edu"):
-            return ""
-        if not (name.startswith(("_", "<")) or name == "forward" or module.endswith(("._types", ".function"))):
-            return f"{name}: "
+        if not module.startswith(_OPERATIONS if found else "tinygrad_edu") or name == "backward":
+            break
+        if not (
+            name.startswith(("_", "<"))
+            or name == "forward"
+            or module.endswith(("._types", "._base", ".function", ".errors"))
+        ):
+            found = f"{name}: "
         frame = frame.f_back
-    return ""
+    return found
+
+
+def not_a_tensor(value: Any) -> TypeError:
+    """The error of an operation that was called with something else where it takes a tensor."""
+    return TypeError(f"{running()}expected a Tensor, got {describe(value)}; make one with tg.tensor(...)")
 
 
 def check_tensors(name: str, **arguments: Any) -> None:
@@ -45,9 +59,14 @@ def check_tensors(name: str, **arguments: Any) -> None:
 
 def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
     """The same kind of error, saying which operation was called with what."""
+    if isinstance(error, AttributeError):
+        strangers = [r for r in raws if not backends.is_array(r)]
+        return not_a_tensor(raws[0]) if strangers[:1] == raws[:1] else error
     text = str(error).strip()
-    if text.startswith(f"{name}:"):
+    called = running().removesuffix(": ")
+    if text.startswith((f"{name}:", f"{called}:")):
         return error
+    name = called or name
     try:
         refuse_mixed(name, raws)
     except RuntimeError as mixed:

@@ -196,7 +196,7 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
         args[0]._data = raws[0] = backends.of(raws[0]).viewable(raws[0])
     try:
         out = node.forward(*raws)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
         raise explained(error, node.name, raws) from None
     if not any_tensor:
         return out  # raw in, raw out
@@ -236,7 +236,7 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
     node.saved = None
     try:
         out = node.forward(raw, *settings)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
         raise explained(error, node.name, [raw, *settings]) from None
     t = new(Tensor)
     t._data = out if out is not raw else backends.of(out).alias(out)
@@ -265,7 +265,7 @@ def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     node.saved = None
     try:
         out = node.forward(x._data, y._data)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
         raise explained(error, node.name, [x._data, y._data]) from None
     t = new(Tensor)
     t._data = out

@@ -18,7 +18,7 @@ from tinygrad_edu.function import Op, run
 from tinygrad_edu.hooks import rewire
 from tinygrad_edu.node import LEAF
 from tinygrad_edu.ops import shape
-from tinygrad_edu.ops._types import nothing, xp
+from tinygrad_edu.ops._types import nothing, shape_of, xp
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import IndexAdd, SetItem, numbers_first, raw_index, spelled_out
 from tinygrad_edu.views import replay, settle
@@ -119,7 +119,7 @@ def check_fits(name: str, x: Tensor, index: Any, value: Tensor) -> None:
         target = xp(x._data).getitem(x._data, index).shape
     except IndexError as error:
         raise IndexError(f"{name}: {error} (a tensor of shape {tuple(x.shape)})") from None
-    have = tuple(value.shape)
+    have = shape_of(value)
     while len(have) > len(target) and have[0] == 1:
         have = have[1:]
     lead = len(target) - len(have)

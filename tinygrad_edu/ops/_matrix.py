@@ -7,8 +7,7 @@ from typing import Any
 
 from tinygrad_edu import function
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._reduction import kind_of
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.ops._types import kind_of, xp
 
 
 class LinAlgError(RuntimeError):

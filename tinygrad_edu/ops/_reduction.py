@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu import function
-from tinygrad_edu.dtypes import DType, float32, from_raw
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.dtypes import DType, float32
+from tinygrad_edu.ops._types import kind_of, xp
 from tinygrad_edu.ops.shape import expand, reshape
 
 if TYPE_CHECKING:
@@ -36,11 +36,6 @@ def spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     if len(g.shape) != len(shape):
         g = reshape(g, kept(shape, axes))
     return expand(g, shape)
-
-
-def kind_of(x: Any) -> DType:
-    """The type of a tensor's or an array's elements."""
-    return from_raw(getattr(x, "_data", x).dtype)
 
 
 def require_float(name: str, x: Any) -> DType:

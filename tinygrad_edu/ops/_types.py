@@ -11,7 +11,7 @@ from tinygrad_edu import function
 from tinygrad_edu._state import modes
 from tinygrad_edu.backends import of as xp
 from tinygrad_edu.dtypes import DType, from_raw, promote_types
-from tinygrad_edu.errors import running
+from tinygrad_edu.errors import describe, not_a_tensor, running
 
 __all__ = ["axes_of", "axis_of", "fit", "nothing", "same_type", "to_float", "xp"]
 
@@ -29,7 +29,7 @@ def same_type(x: Any, y: Any) -> tuple[Any, Any]:
     if isinstance(y, function.Tensor):
         y, x = _with_number(y, x)
         return x, y
-    return x, y
+    return number("an operand", x), number("an operand", y)
 
 
 def _with_number(x: Any, y: Any) -> tuple[Any, Any]:
@@ -71,7 +71,15 @@ def to_float(x: Any) -> Any:
         return x if from_raw(x._data.dtype).category >= 2 else x.to(modes.dtype)
     if type(x) in (int, float, bool):  # by type: a raw value without dimensions may be a NumPy scalar, a kind of float
         raise TypeError(f"{running()}expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
+    kind_of(x)
     return x
+
+
+def number(what: str, x: Any) -> Any:
+    """A tensor, a Python number, or a raw value; anything else is refused as this argument."""
+    if isinstance(x, (function.Tensor, int, float)) or hasattr(x, "dtype"):
+        return x
+    raise TypeError(f"{running()}{what} must be a number or a Tensor, got {describe(x)}")
 
 
 def bounds(raw: Any) -> tuple[int, int]:
@@ -79,6 +87,23 @@ def bounds(raw: Any) -> tuple[int, int]:
     neither the backend's ``checks_indices`` nor anomaly mode asks for it."""
     ns = xp(raw)
     return ns.bounds(raw) if ns.checks_indices or modes.anomaly else (0, -1)
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a tensor or raw array; anything else is refused."""
+    try:
+        found: tuple[int, ...] = getattr(x, "_data", x).shape
+    except AttributeError:
+        raise not_a_tensor(x) from None
+    return found
+
+
+def kind_of(x: Any) -> DType:
+    """The type of the elements of a tensor or raw array; anything else is refused."""
+    try:
+        return from_raw(getattr(x, "_data", x).dtype)
+    except AttributeError:
+        raise not_a_tensor(x) from None
 
 
 def axis_of(dim: Any, ndim: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.ops import elementwise as ew
-from tinygrad_edu.ops._types import axis_of, to_float, xp
+from tinygrad_edu.ops._types import axis_of, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise._base import own_kernel
 from tinygrad_edu.ops.reduce import sum as sum_
 
@@ -48,7 +48,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     x = to_float(input if dtype is None else input.to(dtype))
-    return run1(Softmax, x, axis_of(dim, len(x.shape)))
+    return run1(Softmax, x, axis_of(dim, len(shape_of(x))))
 
 
 class LogSoftmax(Op):
@@ -80,7 +80,7 @@ class LogSoftmax(Op):
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """ln softmax(x) along ``dim``, computed without overflow: x - logsumexp(x)."""
     x = to_float(input if dtype is None else input.to(dtype))
-    return run1(LogSoftmax, x, axis_of(dim, len(x.shape)))
+    return run1(LogSoftmax, x, axis_of(dim, len(shape_of(x))))
 
 
 class Dropout(Op):
@@ -108,12 +108,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be a probability between 0 and 1, got {p}")
+    shape = shape_of(input)
     if not training or p == 0:
         return input
     from tinygrad_edu.random import raw_uniform
 
     raw = input._data
     ns = xp(raw)
-    keep = ns.astype(raw_uniform(input, tuple(raw.shape)) >= p, raw.dtype)
+    keep = ns.astype(raw_uniform(input, shape) >= p, raw.dtype)
     out = run(Dropout(), (input, keep * (1 / (1 - p)) if p < 1 else keep * 0))
     return input._rebind(out) if inplace else out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.ops._types import kind_of, shape_of, xp
 from tinygrad_edu.ops.indexing import placed
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[0, 1, 0],
             [1, 0, 0]])
     """
-    if input.dtype.category != 1:
+    if kind_of(input).category != 1:
         raise TypeError(f"one_hot: expected an integer tensor, got {describe(input)}")
     if num_classes < 1 and (num_classes != -1 or not input.numel()):
         raise ValueError(f"one_hot: the number of classes must be positive, got {num_classes} for {describe(input)}")
@@ -71,7 +71,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> tg.bincount(tg.tensor([1, 3, 1]))
     tensor([0, 2, 0, 1])
     """
-    if len(input.shape) != 1 or input.dtype.category != 1:
+    if len(shape_of(input)) != 1 or input.dtype.category != 1:
         raise ValueError(f"bincount: expected a vector of integers, got {describe(input)}")
     if minlength < 0:
         raise ValueError(f"bincount: minlength must not be negative, got {minlength}")
@@ -82,7 +82,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     n = max(high + 1, minlength)
     if weights is None:
         weights = input.new_ones(tuple(input.shape), dtype="int64")
-    elif tuple(weights.shape) != tuple(input.shape):
+    elif shape_of(weights) != shape_of(input):
         raise ValueError(
             f"bincount: weights of shape {tuple(weights.shape)} for elements of shape {tuple(input.shape)}"
         )
@@ -120,7 +120,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     >>> tg.histc(tg.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
     """
-    if not input.is_floating_point():
+    if kind_of(input).category != 2:
         raise TypeError(f"histc: expected a floating-point tensor, got {describe(input)}")
     if bins < 1:
         raise ValueError(f"histc: expected at least one bin, got {bins}")

@@ -10,7 +10,7 @@ from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._loss import check_reduction
-from tinygrad_edu.ops._types import bounds, to_float, xp
+from tinygrad_edu.ops._types import bounds, shape_of, to_float, xp
 from tinygrad_edu.ops.activation import log_softmax
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.indexing import getitem
@@ -170,12 +170,12 @@ def _widened(
 
 def _class_axis(name: str, input: Tensor, weight: Tensor | None) -> int:
     """The dimension of classes; raises when there is none or the weights of classes do not fit."""
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     if not shape:
         raise ValueError(f"{name}: the input needs a dimension of classes, got a tensor without dimensions")
     axis = 0 if len(shape) == 1 else 1
     if weight is not None:
-        if tuple(weight.shape) != (shape[axis],):
+        if shape_of(weight) != (shape[axis],):
             raise ValueError(
                 f"{name}: the weight needs shape ({shape[axis]},), a factor for each class, got {tuple(weight.shape)}"
             )
@@ -201,7 +201,7 @@ def _flat_rows(name: str, input: Tensor, target: Tensor, axis: int) -> tuple[Ten
     """The input as (N, C) and the target as (N,); raises when they do not fit each other."""
     shape = tuple(input.shape)
     fitting = shape[:axis] + shape[axis + 1 :]
-    if tuple(target.shape) != fitting:
+    if shape_of(target) != fitting:
         soft = f" (class numbers) or {shape} (probabilities)" if name == "cross_entropy" else ""
         raise ValueError(
             f"{name}: for an input of shape {shape} the target must have shape {fitting}{soft}, got {tuple(target.shape)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import VIEW
-from tinygrad_edu.ops._types import axis_of, xp
+from tinygrad_edu.ops._types import axis_of, shape_of, xp
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import movedim
 
@@ -65,7 +65,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     >>> tg.diagonal(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([1., 4.])
     """
-    axes = _two_axes("diagonal", dim1, dim2, len(input.shape))
+    axes = _two_axes("diagonal", dim1, dim2, len(shape_of(input)))
     return run(Diagonal(), (movedim(input, axes, (-2, -1)), offset))
 
 
@@ -79,7 +79,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     tensor([[1., 0.],
             [0., 2.]])
     """
-    if not input.shape:
+    if not shape_of(input):
         raise ValueError("diag_embed: expected at least one dimension")
     axes = _two_axes("diag_embed", dim1, dim2, len(input.shape) + 1)
     n = input.shape[-1] + abs(offset)
@@ -95,7 +95,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     >>> tg.diag(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
     tensor([2.])
     """
-    if len(input.shape) not in (1, 2):
+    if len(shape_of(input)) not in (1, 2):
         raise ValueError(f"diag: expected a vector or a matrix, got shape {tuple(input.shape)}")
     if len(input.shape) == 1:
         return diag_embed(input, diagonal)
@@ -111,6 +111,6 @@ def trace(input: Tensor) -> Tensor:
     >>> tg.trace(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor(5.)
     """
-    if len(input.shape) != 2:
+    if len(shape_of(input)) != 2:
         raise ValueError(f"trace: expected a matrix, got shape {tuple(input.shape)}")
     return sum_(diagonal(input))

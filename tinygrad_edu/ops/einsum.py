@@ -11,7 +11,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import promote_types
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
-from tinygrad_edu.ops._types import axis_of, count, same_type, xp
+from tinygrad_edu.ops._types import axis_of, count, same_type, shape_of, xp
 from tinygrad_edu.ops.diagonal import diagonal
 from tinygrad_edu.ops.elementwise import mul
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -244,7 +244,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     >>> tg.tensordot(tg.ones(2, 3, 4), tg.ones(4, 3), dims=([1, 2], [1, 0]))
     tensor([12., 12.])
     """
-    na, nb = len(a.shape), len(b.shape)
+    na, nb = len(shape_of(a)), len(shape_of(b))
     if isinstance(dims, int):
         if not 0 <= dims <= min(na, nb):
             raise ValueError(f"tensordot: dims = {dims} for tensors with {na} and {nb} dimensions")
@@ -276,7 +276,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     >>> tg.inner(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    if not input.shape or not other.shape:
+    if not shape_of(input) or not shape_of(other):
         return mul(input, other)
     if input.shape[-1] != other.shape[-1]:
         raise ValueError(

@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.grad_mode import no_grad
-from tinygrad_edu.ops._types import bounds, nothing, xp
+from tinygrad_edu.ops._types import bounds, nothing, shape_of, xp
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import placed
 from tinygrad_edu.ops.norms import norm
@@ -83,7 +83,7 @@ def embedding(
     """
     if not isinstance(input, function.Tensor) or input.dtype.category != 1:
         raise TypeError(f"embedding: indices must be an integer tensor, got {describe(input)}")
-    if len(weight.shape) != 2:
+    if len(shape_of(weight)) != 2:
         raise ValueError(f"embedding: the weight must have shape (V, D), got {tuple(weight.shape)}")
     v = weight.shape[0]
     if padding_idx is not None:

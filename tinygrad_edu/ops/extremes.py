@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.function import RESULT, Op, run
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import Dims, ValuesAndIndices, spread
-from tinygrad_edu.ops._types import axes_of, axis_of, count, xp
+from tinygrad_edu.ops._types import axes_of, axis_of, count, shape_of, xp
 from tinygrad_edu.ops.elementwise import as_type_of, clone, maximum, minimum
 from tinygrad_edu.ops.indexing import GetItem
 from tinygrad_edu.ops.shape import unsqueeze
@@ -49,7 +49,7 @@ def shared(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _extreme(name: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
-    axes = axes_of(dim, len(x.shape))
+    axes = axes_of(dim, len(shape_of(x)))
     refuse_empty(f"a{name}", x, axes, dim)
     return run(Extreme(), (x, axes, keepdim, name))
 
@@ -119,7 +119,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
 def _with_indices(place: Any, x: Tensor, dim: int, keepdim: bool) -> ValuesAndIndices:
     """The extreme along ``dim`` and the first place where it stands, which alone gets the gradient."""
-    if not x.shape:
+    if not shape_of(x):
         return ValuesAndIndices(clone(x), place(x, dim))
     axis = axis_of(dim, len(x.shape))
     where = place(x, axis, keepdim)
@@ -153,7 +153,7 @@ class Place(Op):
 
 def _place(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     axis = None if dim is None else axis_of(dim, len(input.shape))
-    refuse_empty(name, input, axes_of(axis, len(input.shape)), dim)
+    refuse_empty(name, input, axes_of(axis, len(shape_of(input))), dim)
     return run(Place(), (input, axis, keepdim, name))
 
 

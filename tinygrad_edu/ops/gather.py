@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._types import axis_of, bounds, xp
+from tinygrad_edu.ops._types import axis_of, bounds, count, shape_of, xp
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shape import broadcast_shapes, expand, ravel, reshape
 
@@ -53,9 +53,9 @@ def at_axis(axis: int, raw: Any) -> Any:
 
 def slices(name: str, input: Tensor, dim: int, index: Any) -> tuple[Any, int, Any]:
     """The input with at least one dimension, the dimension, and the checked 1-d index of slices of it."""
-    x = input if input.shape else reshape(input, (1,))
+    x = input if shape_of(input) else reshape(input, (1,))
     axis = axis_of(dim, len(input.shape))
-    if len(index.shape) > 1:
+    if len(shape_of(index)) > 1:
         raise ValueError(f"{name}: the index must have one dimension, got shape {tuple(index.shape)}")
     raw = integers(name, index, x.shape[axis])
     return x, axis, xp(raw).reshape(raw, (-1,))
@@ -64,7 +64,7 @@ def slices(name: str, input: Tensor, dim: int, index: Any) -> tuple[Any, int, An
 def elements(name: str, input: Tensor, dim: int, index: Any, limit: Any) -> tuple[Any, Any]:
     """The input with at least one dimension, and the full index of elements along ``dim``; ``limit`` is the shape within
     which the index must lie, -1 where any size will do."""
-    x = input if input.shape else reshape(input, (1,))
+    x = input if shape_of(input) else reshape(input, (1,))
     axis = axis_of(dim, len(input.shape))
     raw = integers(name, index, x.shape[axis])
     if not raw.shape:
@@ -154,7 +154,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     >>> tg.take(tg.tensor([[1, 2], [3, 4]]), tg.tensor([0, -1]))
     tensor([1, 4])
     """
-    raw = integers("take", index, input.numel(), negative=True)
+    raw = integers("take", index, count(shape_of(input)), negative=True)
     if 0 in raw.shape:
         return _nothing_of(input, index)
     return shaped(getitem(ravel(input), xp(raw).reshape(raw, (-1,))), tuple(raw.shape))
@@ -173,7 +173,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     """
     if dim is None:
         return gather(ravel(input), 0, ravel(indices))
-    if len(input.shape) != len(indices.shape):
+    if len(shape_of(input)) != len(shape_of(indices)):
         raise ValueError(
             f"take_along_dim: input of shape {tuple(input.shape)} and indices of shape {tuple(indices.shape)} differ in dimensions"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.errors import describe, refuse_mixed
 from tinygrad_edu.function import Op, run, run2
-from tinygrad_edu.ops._types import count, fit, same_type, xp
+from tinygrad_edu.ops._types import count, fit, same_type, shape_of, xp
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import reshape
 
@@ -80,7 +80,7 @@ def rmatmul(input: Tensor, other: Any) -> Tensor:
 
 
 def _ranks(name: str, x: Any, y: Any, rank: tuple[int, int]) -> None:
-    if (len(x.shape), len(y.shape)) != rank:
+    if (len(shape_of(x)), len(shape_of(y))) != rank:
         raise ValueError(
             f"{name}: expected tensors with {rank[0]} and {rank[1]} dimensions, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
@@ -177,7 +177,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear: the input has shape {tuple(input.shape)}, but the weight of shape {tuple(weight.shape)} "
             f"expects a last dimension of {weight.shape[1]}"
         )
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+    if bias is not None and shape_of(bias) != (shape_of(weight)[0],):
         raise ValueError(f"linear: the bias has shape {tuple(bias.shape)}, expected ({weight.shape[0]},)")
     if input._data.dtype != weight._data.dtype:
         refuse_mixed("linear", (input._data, weight._data))

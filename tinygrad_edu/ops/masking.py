@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function, inplace
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.ops._types import count, kind_of, shape_of, xp
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.scatter import same_dtype, write
@@ -27,7 +27,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     tensor([1, 3])
     """
     check_mask("masked_select", mask)
-    shape = tuple(broadcast_shapes(tuple(input.shape), tuple(mask.shape)))
+    shape = tuple(broadcast_shapes(shape_of(input), shape_of(mask)))
     return getitem(expand(input, shape), expand(mask, shape))
 
 
@@ -55,7 +55,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, function.Tensor):
         if value.shape:
             raise ValueError(f"masked_fill: the value must have no dimensions, got shape {tuple(value.shape)}")
-        value = value.to(input.dtype)
+        value = value.to(kind_of(input))
     out = where(mask, value, input)
     return out if out.dtype is input.dtype else out.to(input.dtype)
 
@@ -73,7 +73,7 @@ def _masked_scatter(input: Tensor, mask: Tensor, source: Tensor, here: bool) -> 
     chosen = expand(mask, shape)
     places = xp(chosen._data).nonzero(chosen._data) if shape else None
     n = int(bool(chosen)) if places is None else places[0].shape[0]
-    if n > source.numel():
+    if n > count(shape_of(source)):
         raise ValueError(f"masked_scatter: the mask chooses {n} elements, the source has {source.numel()}")
     x = input if tuple(input.shape) == shape else expand(input, shape)
     if places is None:

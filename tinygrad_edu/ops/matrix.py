@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_edu import function
 from tinygrad_edu.function import RESULT, Fused, Op, run, run1
 from tinygrad_edu.ops._matrix import attempt, check_matrix
-from tinygrad_edu.ops._types import fit, same_type, xp
+from tinygrad_edu.ops._types import fit, same_type, shape_of, xp
 from tinygrad_edu.ops.elementwise import square, where
 from tinygrad_edu.ops.extremes import amax, amin
 from tinygrad_edu.ops.linalg import matmul
@@ -155,6 +154,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B, where L is the Cholesky factor of A = L Lᵀ (or of A = Lᵀ L with ``upper``)."""
+    shape_of(L)
     first, second = (L.mT, L) if upper else (L, L.mT)
     return solve_triangular(second, solve_triangular(first, B, upper=False), upper=True)
 
@@ -298,8 +298,9 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     tensor([[1., 5.],
             [0., 1.]])
     """
-    if isinstance(input, function.Tensor) and (len(input.shape) < 2 or input.shape[-1] != input.shape[-2]):
-        raise ValueError(f"matrix_power: expected square matrices, got shape {tuple(input.shape)}")
+    shape = shape_of(input)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(f"matrix_power: expected square matrices, got shape {shape}")
     if n < 0:
         return matrix_power(inverse(input), -n)
     if n == 0:
@@ -402,7 +403,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None) -> LeastSquares:
     from tinygrad_edu.ops.decompositions import svdvals
 
     check_matrix("lstsq", A)
-    if len(B.shape) < 2 or B.shape[-2] != A.shape[-2]:
+    if len(shape_of(B)) < 2 or shape_of(B)[-2] != shape_of(A)[-2]:
         raise ValueError(f"lstsq: the sizes of A {tuple(A.shape)} and B {tuple(B.shape)} do not fit")
     solution = matmul(pinv(A, rtol=rcond), B)
     rank = matrix_rank(A, rtol=rcond)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run1
 from tinygrad_edu.ops._reduction import Dims, in_single, kept, require_float, spread
-from tinygrad_edu.ops._types import axes_of, axis_of, nothing, xp
+from tinygrad_edu.ops._types import axes_of, axis_of, nothing, shape_of, xp
 from tinygrad_edu.ops.elementwise import abs, pow, sign, where
 from tinygrad_edu.ops.extremes import amax, amin, refuse_empty
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -132,7 +132,7 @@ def matrix_norm(
     """
     if dtype is not None:
         A = A.to(dtype)
-    if len(A.shape) < 2:
+    if len(shape_of(A)) < 2:
         raise ValueError(f"matrix_norm: expected at least two dimensions, got shape {tuple(A.shape)}")
     if len(dim) != 2:
         raise ValueError(f"matrix_norm: dim must name two dimensions, got {dim!r}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Op, run
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.ops._types import shape_of, xp
 from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.ops.parts import narrow
 from tinygrad_edu.ops.rearrange import flip
@@ -61,7 +61,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     >>> F.pad(tg.tensor([1, 2, 3]), (2, 1), mode="reflect")
     tensor([3, 2, 1, 2, 3, 2])
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     flat = [int(p) for p in pad]
     if len(flat) % 2 or len(flat) > 2 * len(shape):
         raise ValueError(f"pad: expected up to {len(shape)} pairs of widths for shape {shape}, got {tuple(flat)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.ops._types import axis_of
+from tinygrad_edu.ops._types import axis_of, shape_of
 from tinygrad_edu.ops.indexing import getitem
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def size_along(name: str, input: Tensor, dim: int) -> tuple[int, int]:
     """A dimension counted from the front, and its size; refuses tensors without dimensions."""
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     if not shape:
         raise ValueError(f"{name}: a tensor without dimensions has no parts")
     axis = axis_of(dim, len(shape))
@@ -155,7 +155,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     >>> [part.shape for part in tg.hsplit(tg.zeros(2, 4), 2)]
     [Size([2, 2]), Size([2, 2])]
     """
-    return _even_split("hsplit", input, indices_or_sections, 0 if len(input.shape) == 1 else 1, 1)
+    return _even_split("hsplit", input, indices_or_sections, 0 if len(shape_of(input)) == 1 else 1, 1)
 
 
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
@@ -170,7 +170,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 def _even_split(name: str, input: Tensor, sections: Any, axis: int, least: int) -> tuple[Tensor, ...]:
     """A split whose number of parts must divide the dimension."""
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     if len(shape) < least:
         raise ValueError(f"{name}: expected at least {least} dimensions, got shape {shape}")
     if isinstance(sections, int) and (sections < 1 or shape[axis] % sections):

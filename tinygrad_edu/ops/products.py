@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._types import axis_of, fit, same_type, xp
+from tinygrad_edu.ops._types import axis_of, fit, same_type, shape_of, xp
 from tinygrad_edu.ops.elementwise import pow
 from tinygrad_edu.ops.linalg import bmm, matmul, mm, mv, outer
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _plus(name: str, input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     """beta · input + alpha · product; with beta = 0 the input is not looked at, whatever it holds."""
-    have, want = tuple(input.shape), tuple(product.shape)
+    have, want = shape_of(input), shape_of(product)
     lead = len(want) - len(have)
     if lead < 0 or any(n not in (1, want[lead + i]) for i, n in enumerate(have)):
         raise ValueError(f"{name}: an input of shape {have} does not broadcast to the product's {want}")
@@ -149,7 +149,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     >>> tg.kron(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 10.0]))
     tensor([ 1., 10.,  2., 20.])
     """
-    n = max(len(input.shape), len(other.shape))
+    n = max(len(shape_of(input)), len(shape_of(other)))
     a = (1,) * (n - len(input.shape)) + tuple(input.shape)
     b = (1,) * (n - len(other.shape)) + tuple(other.shape)
     product = reshape(input, tuple(k for s in a for k in (s, 1))) * reshape(other, tuple(k for s in b for k in (1, s)))
@@ -187,7 +187,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     >>> tg.cross(tg.tensor([1.0, 0.0, 0.0]), tg.tensor([0.0, 1.0, 0.0]))
     tensor([0., 0., 1.])
     """
-    if len(input.shape) != len(other.shape):
+    if len(shape_of(input)) != len(shape_of(other)):
         raise ValueError(f"cross: the shapes {tuple(input.shape)} and {tuple(other.shape)} have different lengths")
     if dim is None:
         threes = [i for i, n in enumerate(input.shape) if n == 3]
@@ -228,14 +228,14 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     tensor([[1., 1., 1.],
             [4., 2., 1.]])
     """
-    if len(x.shape) != 1:
+    if len(shape_of(x)) != 1:
         raise ValueError(f"vander: expected a vector, got shape {tuple(x.shape)}")
     return _powers("vander", x, N, increasing)
 
 
 def increasing_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """``tg.linalg.vander``: powers along a new last dimension, the smallest first; (…, n) → (…, n, N)."""
-    if not x.shape:
+    if not shape_of(x):
         raise ValueError("vander: expected at least one dimension")
     return _powers("vander", x, N, True)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.errors import describe
+from tinygrad_edu.errors import check_tensors, describe
 from tinygrad_edu.function import Op, run
-from tinygrad_edu.ops._types import axes_of, axis_of, count, sizes_of, xp
+from tinygrad_edu.ops._types import axes_of, axis_of, count, shape_of, sizes_of, xp
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shape import expand, permute, ravel, reshape, transpose
@@ -33,6 +33,7 @@ class Contiguous(Op):
 
 def contiguous(input: Tensor) -> Tensor:
     """The tensor itself, or a copy when its elements do not lie in memory in the order of its dimensions."""
+    check_tensors("contiguous", input=input)
     return input if xp(input._data).is_contiguous(input._data) else run(Contiguous(), (input,))
 
 
@@ -66,14 +67,14 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 
 def fliplr(input: Tensor) -> Tensor:
     """Reverse the columns, dimension 1."""
-    if len(input.shape) < 2:
+    if len(shape_of(input)) < 2:
         raise ValueError(f"fliplr: expected at least 2 dimensions, got shape {tuple(input.shape)}")
     return flip(input, 1)
 
 
 def flipud(input: Tensor) -> Tensor:
     """Reverse the rows, dimension 0."""
-    if not len(input.shape):
+    if not len(shape_of(input)):
         raise ValueError("flipud: expected at least 1 dimension, got a tensor without")
     return flip(input, 0)
 
@@ -88,7 +89,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     tensor([[2, 4],
             [1, 3]])
     """
-    ndim = len(input.shape)
+    ndim = len(shape_of(input))
     if len(dims) != 2 or ndim < 2:
         raise ValueError(f"rot90: expected two dims of a tensor with at least two, got {dims} of {tuple(input.shape)}")
     a, b = axis_of(dims[0], ndim), axis_of(dims[1], ndim)
@@ -136,7 +137,11 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         return reshape(run(Roll(), (ravel(input), by, (0,))), tuple(input.shape))
     if len(by) != len(along) or not by:
         raise ValueError(f"roll: shifts {by} and dims {along} must have the same length")
-    return run(Roll(), (input, by, tuple(axis_of(d, len(input.shape)) for d in along))) if input.shape else input * 1
+    return (
+        run(Roll(), (input, by, tuple(axis_of(d, len(shape_of(input))) for d in along)))
+        if shape_of(input)
+        else input * 1
+    )
 
 
 def repeat(input: Tensor, *sizes: Any) -> Tensor:
@@ -155,7 +160,7 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
             [1, 2, 1, 2]])
     """
     times = sizes_of(sizes)
-    lead = len(times) - len(input.shape)
+    lead = len(times) - len(shape_of(input))
     if lead < 0 or min(times, default=0) < 0:
         raise ValueError(f"repeat: {times} must have a non-negative count for each of {len(input.shape)} dimensions")
     shape = (1,) * lead + tuple(input.shape)
@@ -180,7 +185,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
             [2, 2]])
     """
     times = sizes_of(dims)
-    return repeat(input, (1,) * (len(input.shape) - len(times)) + times)
+    return repeat(input, (1,) * (len(shape_of(input)) - len(times)) + times)
 
 
 def repeat_interleave(
@@ -259,7 +264,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     lines = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else list(tensors)
     if indexing not in ("ij", "xy"):
         raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
-    if not lines or any(len(x.shape) > 1 for x in lines):
+    if not lines or any(len(shape_of(x)) > 1 for x in lines):
         raise ValueError(f"meshgrid: expected vectors, got shapes {[tuple(x.shape) for x in lines]}")
     if len({x.dtype for x in lines}) > 1:
         raise TypeError(f"meshgrid: all vectors must be of one type, got {[x.dtype for x in lines]}")
@@ -284,7 +289,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     >>> tg.cartesian_prod(tg.tensor([1, 2]), tg.tensor([3, 4])).tolist()
     [[1, 3], [1, 4], [2, 3], [2, 4]]
     """
-    if any(len(x.shape) != 1 for x in tensors) or not tensors:
+    if any(len(shape_of(x)) != 1 for x in tensors) or not tensors:
         raise ValueError(f"cartesian_prod: expected vectors, got shapes {[tuple(x.shape) for x in tensors]}")
     if len(tensors) == 1:
         return reshape(tensors[0], tuple(tensors[0].shape))
@@ -300,7 +305,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     >>> tg.combinations(tg.tensor([1, 2, 3])).tolist()
     [[1, 2], [1, 3], [2, 3]]
     """
-    if len(input.shape) != 1 or r < 0:
+    if len(shape_of(input)) != 1 or r < 0:
         raise ValueError(
             f"combinations: expected a vector and r not below 0, got shape {tuple(input.shape)} and r = {r}"
         )
@@ -324,7 +329,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
     network, 2016.
     """
-    r, shape = upscale_factor, tuple(input.shape)
+    r, shape = upscale_factor, shape_of(input)
     if r < 1 or len(shape) < 3 or shape[-3] % (r * r):
         raise ValueError(f"pixel_shuffle: shape {shape} has no (…, C·r², H, W) for an upscale factor of {r}")
     *lead, c, h, w = shape
@@ -336,7 +341,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Pixels to channels, the inverse of :func:`pixel_shuffle`: (…, C, H·r, W·r) becomes (…, C·r², H, W)."""
-    r, shape = downscale_factor, tuple(input.shape)
+    r, shape = downscale_factor, shape_of(input)
     if r < 1 or len(shape) < 3 or shape[-1] % r or shape[-2] % r:
         raise ValueError(f"pixel_unshuffle: shape {shape} has no (…, C, H·r, W·r) for a downscale factor of {r}")
     *lead, c, h, w = shape
@@ -348,7 +353,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Deal out the channels of (N, C, …) group by group, so that each new group has one of every old one."""
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     if len(shape) < 3 or groups < 1 or shape[1] % groups:
         raise ValueError(f"channel_shuffle: shape {shape} has no (N, C, …) with channels in {groups} groups")
     x = transpose(reshape(input, (shape[0], groups, shape[1] // groups, count(shape[2:]))), 1, 2)

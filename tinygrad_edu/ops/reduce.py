@@ -9,8 +9,8 @@ from tinygrad_edu.dtypes import from_raw, int64, uint8
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._reduction import Dims, in_single, kind_of, require_float, spread
-from tinygrad_edu.ops._types import axes_of, axis_of, count, nothing, to_float, xp
+from tinygrad_edu.ops._reduction import Dims, in_single, require_float, spread
+from tinygrad_edu.ops._types import axes_of, axis_of, count, kind_of, nothing, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise import abs, exp, isfinite, isnan, where
 from tinygrad_edu.ops.scan import can_divide_by_factors, products_of_others
 from tinygrad_edu.ops.shape import reshape
@@ -61,7 +61,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     """
     if dtype is not None:
         input = input.to(dtype)
-    return run1(Sum, input, axes_of(dim, len(input.shape)), keepdim)
+    return run1(Sum, input, axes_of(dim, len(shape_of(input))), keepdim)
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -347,7 +347,7 @@ class Truth(Op):
 
 
 def _truth(input: Tensor, dim: Dims, keepdim: bool, name: str) -> Tensor:
-    out = run(Truth(), (input, axes_of(dim, len(input.shape)), keepdim, name))
+    out = run(Truth(), (input, axes_of(dim, len(shape_of(input))), keepdim, name))
     return out.to(uint8) if kind_of(input) is uint8 else out
 
 

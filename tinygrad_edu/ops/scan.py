@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.dtypes import from_raw
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._reduction import ValuesAndIndices, in_single, kind_of
-from tinygrad_edu.ops._types import axis_of, nothing, to_float, xp
+from tinygrad_edu.ops._reduction import ValuesAndIndices, in_single
+from tinygrad_edu.ops._types import axis_of, kind_of, nothing, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise import clone, exp, where
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.joining import cat
@@ -52,7 +52,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """
     if dtype is not None:
         input = input.to(dtype)
-    return run1(Cumsum, input, axis_of(dim, len(input.shape)))
+    return run1(Cumsum, input, axis_of(dim, len(shape_of(input))))
 
 
 class Recurrence(Op):
@@ -182,7 +182,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     tensor([1000.0000, 1000.6932])
     """
     x = to_float(input)
-    axis = axis_of(dim, len(x.shape))
+    axis = axis_of(dim, len(shape_of(x)))
     if kind_of(x).bits == 16:
         return in_single(logcumsumexp, x, dim)
     return clone(x) if 0 in x.shape or not x.shape else run1(LogCumSumExp, x, axis)
@@ -203,7 +203,7 @@ class LastPlace(Op):
 
 
 def _running_extreme(x: Tensor, dim: int, largest: bool) -> ValuesAndIndices:
-    axis = axis_of(dim, len(x.shape))
+    axis = axis_of(dim, len(shape_of(x)))
     if not x.shape:
         return ValuesAndIndices(clone(x), x.new_zeros((), dtype=int))
     if kind_of(x).category == 0:
@@ -248,7 +248,7 @@ def diff(
     >>> tg.diff(tg.tensor([1.0, 4.0, 9.0]))
     tensor([3., 5.])
     """
-    if not input.shape:
+    if not shape_of(input):
         raise ValueError("diff: expected a tensor with at least one dimension")
     if n < 0:
         raise ValueError(f"diff: the order must not be negative, got n = {n}")
@@ -288,13 +288,13 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, d
 
 def _trapezoids(name: str, y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
     """The area of each strip."""
-    if not y.shape:
+    if not shape_of(y):
         raise ValueError(f"{name}: expected a tensor with at least one dimension")
     axis = axis_of(dim, len(y.shape))
     size = y.shape[axis]
     width: Any = dx
     if x is not None:
-        if len(x.shape) == 1:
+        if len(shape_of(x)) == 1:
             if x.shape[0] != size:
                 raise ValueError(f"{name}: {x.shape[0]} points for {size} values along dim {dim}")
             x = x.reshape(tuple(-1 if i == axis else 1 for i in range(len(y.shape))))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function, inplace
+from tinygrad_edu.errors import not_a_tensor
 from tinygrad_edu.function import run
-from tinygrad_edu.ops._types import count, xp
+from tinygrad_edu.ops._types import count, kind_of, number, shape_of, xp
 from tinygrad_edu.ops.gather import at_axis, elements, integers, shaped, slices
 from tinygrad_edu.ops.indexing import IndexAdd, SetItem, getitem, raw_index
 from tinygrad_edu.ops.shape import ravel, reshape
@@ -38,7 +39,7 @@ def write_sum(x: Any, index: Any, value: Any, here: bool) -> Any:
 
 def same_dtype(name: str, input: Tensor, source: Any) -> None:
     """Refuse a source of another type than the input."""
-    if isinstance(source, function.Tensor) and source.dtype is not input.dtype:
+    if isinstance(source, function.Tensor) and source.dtype is not kind_of(input):
         raise TypeError(f"{name}: the source is of {source.dtype}, the input of {input.dtype}; they must be equal")
 
 
@@ -47,6 +48,10 @@ def _scatter(name: str, input: Tensor, dim: int, index: Any, src: Any, here: boo
     tensor = isinstance(src, function.Tensor)
     if tensor:
         same_dtype(name, input, src)
+    elif not add:
+        number("src", src)
+    else:
+        raise not_a_tensor(src)
     x, full = elements(name, input, dim, index, src.shape if tensor else None)
     if full is None or 0 in index.shape:
         return input if here else input.clone()
@@ -140,7 +145,7 @@ def _into_slices(name: str, input: Tensor, dim: int, index: Any, source: Any) ->
     x, axis, raw = slices(name, input, dim, index)
     same_dtype(name, input, source)
     want = (*x.shape[:axis], raw.shape[0], *x.shape[axis + 1 :])
-    if source.numel() != count(want) or (source.shape and input.shape and tuple(source.shape) != want):
+    if count(shape_of(source)) != count(want) or (source.shape and input.shape and tuple(source.shape) != want):
         raise ValueError(f"{name}: the source must have shape {want}, got {tuple(source.shape)}")
     return x, at_axis(axis, raw), shaped(source, want)
 
@@ -193,6 +198,7 @@ def _index_fill(input: Tensor, dim: int, index: Tensor, value: Any, here: bool) 
             f"index_fill: the value must be a number or have no dimensions, got shape {tuple(value.shape)}"
         )
     x, axis, raw = slices("index_fill", input, dim, index)
+    number("value", value)
     out = write(x, at_axis(axis, raw), value, here)
     return input if here else shaped(out, tuple(input.shape))
 
@@ -249,9 +255,9 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 
 def _put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool, here: bool) -> Any:
     """Both forms of ``put``."""
-    raw = integers("put", index, input.numel(), negative=True)
+    raw = integers("put", index, count(shape_of(input)), negative=True)
     same_dtype("put", input, source)
-    if source.numel() != count(raw.shape):
+    if count(shape_of(source)) != count(raw.shape):
         raise ValueError(f"put: {count(raw.shape)} indices but {source.numel()} elements")
     flat = xp(raw).reshape(raw, (-1,))
     flat = xp(raw).where(flat < 0, flat + input.numel(), flat)

@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._types import same_type, xp
+from tinygrad_edu.ops._types import number, same_type, shape_of, xp
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -43,7 +43,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """
     if not as_tuple:
         return run(Nonzero(), (input,))
-    found = run(Nonzero(), (input if input.shape else input.reshape(1),))
+    found = run(Nonzero(), (input if shape_of(input) else input.reshape(1),))
     return tuple(found[:, i] for i in range(found.shape[1]))
 
 
@@ -115,9 +115,13 @@ def searchsorted(
         raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     if side == "left" and right:
         raise ValueError("searchsorted: side='left' contradicts right=True")
-    if not sorted_sequence.shape:
+    if not shape_of(sorted_sequence):
         raise ValueError("searchsorted: the sequence must have at least one dimension")
-    values = input if isinstance(input, function.Tensor) else sorted_sequence.new_tensor(input, dtype=_type_of(input))
+    values = (
+        input
+        if isinstance(input, function.Tensor)
+        else sorted_sequence.new_tensor(number("input", input), dtype=_type_of(input))
+    )
     have, want = tuple(sorted_sequence.shape), tuple(values.shape)
     if len(have) > 1 and have[:-1] != want[:-1]:
         raise ValueError(f"searchsorted: sequences of shape {have} and values of shape {want} differ in rows")
@@ -145,7 +149,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     >>> tg.bucketize(tg.tensor([1, 2, 9]), tg.tensor([2, 4]))
     tensor([0, 0, 2])
     """
-    if len(boundaries.shape) != 1:
+    if len(shape_of(boundaries)) != 1:
         raise ValueError(f"bucketize: the boundaries must have one dimension, got shape {tuple(boundaries.shape)}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
@@ -179,7 +183,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
             f"isin: one of the arguments must be a Tensor, got {describe(elements)}, {describe(test_elements)}"
         )
     x, among = (
-        v.detach() if isinstance(v, function.Tensor) else given.new_tensor(v, dtype=_type_of(v))
+        v.detach() if isinstance(v, function.Tensor) else given.new_tensor(number("an argument", v), dtype=_type_of(v))
         for v in (elements, test_elements)
     )
     x, among = same_type(x, among)

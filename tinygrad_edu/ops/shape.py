@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import VIEW
-from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, sizes_of, xp
+from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, shape_of, sizes_of, xp
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -61,7 +61,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return run(Reshape(), (input, _complete("reshape", count(input.shape), sizes_of(shape), tuple(input.shape))))
+    return run(Reshape(), (input, _complete("reshape", count(shape_of(input)), sizes_of(shape), shape_of(input))))
 
 
 def _complete(name: str, n: int, sizes: tuple[int, ...], have: Any) -> tuple[int, ...]:
@@ -85,12 +85,12 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """Reshape to the shape of ``other``."""
-    return reshape(input, tuple(other.shape))
+    return reshape(input, shape_of(other))
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """Reshape to the shape of ``other``."""
-    return reshape(input, tuple(other.shape))
+    return reshape(input, shape_of(other))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -102,7 +102,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> tg.flatten(tg.zeros(2, 3, 4), 1).shape
     Size([2, 12])
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     a, b = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
     if a > b:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
@@ -111,7 +111,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension."""
-    return reshape(input, (-1,) if input.numel() else (0,))
+    return reshape(input, (-1,) if count(shape_of(input)) else (0,))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -123,7 +123,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     >>> tg.unflatten(tg.zeros(2, 12), 1, (3, -1)).shape
     Size([2, 3, 4])
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     if not shape or not len(sizes):
         raise ValueError(f"unflatten: cannot split a dimension of shape {shape} into {tuple(sizes)}")
     axis = axis_of(dim, len(shape))
@@ -140,7 +140,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     >>> tg.squeeze(tg.zeros(1, 2, 1)).shape, tg.squeeze(tg.zeros(1, 2, 1), (0, 1)).shape
     (Size([2]), Size([2, 1]))
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     axes = () if isinstance(dim, (tuple, list)) and not dim else axes_of(dim, len(shape))
     return reshape(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
 
@@ -154,7 +154,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> tg.unsqueeze(tg.zeros(2), -1).shape
     Size([2, 1])
     """
-    axis = axis_of(dim, len(input.shape) + 1)
+    axis = axis_of(dim, len(shape_of(input)) + 1)
     return reshape(input, (*input.shape[:axis], 1, *input.shape[axis:]))
 
 
@@ -187,7 +187,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     >>> tg.permute(tg.zeros(2, 3, 4), (2, 0, 1)).shape
     Size([4, 2, 3])
     """
-    ndim = len(input.shape)
+    ndim = len(shape_of(input))
     given = sizes_of(dims)
     order = tuple(axis_of(d, ndim) for d in given)
     if sorted(order) != list(range(ndim)):
@@ -204,7 +204,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     >>> tg.transpose(tg.zeros(2, 3, 4), 0, -1).shape
     Size([4, 3, 2])
     """
-    ndim = len(input.shape)
+    ndim = len(shape_of(input))
     order = list(range(ndim))
     a, b = axis_of(dim0, ndim), axis_of(dim1, ndim)
     if ndim:
@@ -223,14 +223,14 @@ def t(input: Tensor) -> Tensor:
     ValueError
         When there are more than two dimensions.
     """
-    if len(input.shape) > 2:
+    if len(shape_of(input)) > 2:
         raise ValueError(f"t: expected at most 2 dimensions, got shape {tuple(input.shape)}; use transpose(dim0, dim1)")
     return permute(input, tuple(reversed(range(len(input.shape)))))
 
 
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions swapped (numbers are real, so nothing is conjugated); a view."""
-    if len(input.shape) < 2:
+    if len(shape_of(input)) < 2:
         raise ValueError(f"adjoint: expected at least 2 dimensions, got shape {tuple(input.shape)}")
     return transpose(input, -2, -1)
 
@@ -249,7 +249,7 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     >>> tg.movedim(tg.zeros(2, 3, 4), 0, -1).shape
     Size([3, 4, 2])
     """
-    ndim = len(input.shape)
+    ndim = len(shape_of(input))
     src = [axis_of(d, ndim) for d in ([source] if isinstance(source, int) else source)]
     dst = [axis_of(d, ndim) for d in ([destination] if isinstance(destination, int) else destination)]
     if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
@@ -292,7 +292,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
             [2, 2, 2]])
     """
     wanted = sizes_of(sizes)
-    have = tuple(input.shape)
+    have = shape_of(input)
     lead = len(wanted) - len(have)
     target = tuple(have[i - lead] if s == -1 and i >= lead else s for i, s in enumerate(wanted))
     if lead < 0 or any(n not in (1, target[lead + i]) for i, n in enumerate(have)) or min(target, default=0) < 0:
@@ -307,7 +307,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Expand to the shape of ``other``."""
-    return expand(input, tuple(other.shape))
+    return expand(input, shape_of(other))
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Any:
@@ -345,18 +345,18 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     >>> [x.shape for x in tg.broadcast_tensors(tg.zeros(3, 1), tg.zeros(2))]
     [Size([3, 2]), Size([3, 2])]
     """
-    shape = tuple(broadcast_shapes(*(tuple(x.shape) for x in tensors)))
+    shape = tuple(broadcast_shapes(*(shape_of(x) for x in tensors)))
     return tuple(expand(x, shape) for x in tensors)
 
 
 def atleast_1d(*tensors: Any) -> Any:
     """Tensors without dimensions get one; a tuple for several tensors or a sequence of them."""
-    return _each(tensors, lambda x: reshape(x, tuple(x.shape) or (1,)))
+    return _each(tensors, lambda x: reshape(x, shape_of(x) or (1,)))
 
 
 def atleast_2d(*tensors: Any) -> Any:
     """Tensors with fewer than two dimensions get dimensions of size 1 in front."""
-    return _each(tensors, lambda x: reshape(x, (1,) * (2 - len(x.shape)) + tuple(x.shape)))
+    return _each(tensors, lambda x: reshape(x, (1,) * (2 - len(shape_of(x))) + shape_of(x)))
 
 
 def atleast_3d(*tensors: Any) -> Any:
@@ -370,7 +370,7 @@ def atleast_3d(*tensors: Any) -> Any:
     """
 
     def deepen(x: Any) -> Any:
-        shape = tuple(x.shape)
+        shape = shape_of(x)
         if len(shape) > 2:
             return reshape(x, shape)
         return reshape(x, (*shape, 1) if len(shape) == 2 else (1, *(shape or (1,)), 1))

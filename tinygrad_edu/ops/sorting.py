@@ -9,8 +9,8 @@ from tinygrad_edu.dtypes import int64
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import RESULT, Op, run
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._reduction import ValuesAndIndices, kind_of, require_float
-from tinygrad_edu.ops._types import axis_of, nothing, xp
+from tinygrad_edu.ops._reduction import ValuesAndIndices, require_float
+from tinygrad_edu.ops._types import axis_of, kind_of, nothing, number, shape_of, xp
 from tinygrad_edu.ops.elementwise import ceil, clone, floor, isnan, where
 from tinygrad_edu.ops.extremes import argmax, shared
 from tinygrad_edu.ops.gather import gather
@@ -40,7 +40,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     >>> tg.argsort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
-    axis = axis_of(dim, len(input.shape))
+    axis = axis_of(dim, len(shape_of(input)))
     if not input.shape:
         return input.new_zeros((), dtype=int)
     return run(ArgSort(), (input, axis, descending))
@@ -60,7 +60,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     >>> tg.sort(tg.tensor([3.0, 1.0, 2.0]), descending=True).values
     tensor([3., 2., 1.])
     """
-    return _picked(input, axis_of(dim, len(input.shape)), argsort(input, dim, descending))
+    return _picked(input, axis_of(dim, len(shape_of(input))), argsort(input, dim, descending))
 
 
 def msort(input: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     >>> tg.topk(tg.tensor([1.0, 4.0, 2.0, 3.0]), 2).values
     tensor([4., 3.])
     """
-    axis = axis_of(dim, len(input.shape))
+    axis = axis_of(dim, len(shape_of(input)))
     n = input.shape[axis] if input.shape else 1
     if not 0 <= k <= n:
         raise ValueError(f"topk: k = {k} is out of range for a dimension of size {n}")
@@ -130,7 +130,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     >>> tg.kthvalue(tg.tensor([5.0, 1.0, 3.0]), 2).values
     tensor(3.)
     """
-    axis = axis_of(dim, len(input.shape))
+    axis = axis_of(dim, len(shape_of(input)))
     n = input.shape[axis] if input.shape else 1
     if not 1 <= k <= n:
         raise ValueError(f"kthvalue: k = {k} is out of range for a dimension of size {n}")
@@ -183,7 +183,7 @@ def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: 
             require_float(f"{name} of nothing", input)
             return sum_(flat) * float("nan")
         return run(Median(), (flat, int(_median_places(flat, 0, skip_nan).item())))
-    axis = axis_of(dim, len(input.shape))
+    axis = axis_of(dim, len(shape_of(input)))
     if not input.shape:
         return _picked(input, 0, input.new_zeros((), dtype=int))
     if not input.shape[axis]:
@@ -221,7 +221,7 @@ def _quantile(
         raise TypeError(f"{name}: expected a float32 or float64 tensor, got {input.dtype}")
     if interpolation not in _INTERPOLATIONS:
         raise ValueError(f"{name}: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {interpolation!r}")
-    q = q if isinstance(q, function.Tensor) else input.new_tensor(q)
+    q = q if isinstance(q, function.Tensor) else input.new_tensor(number("q", q))
     if q.dtype is not input.dtype or len(q.shape) > 1:
         raise ValueError(f"{name}: q must be a number or a vector of {input.dtype}, got {describe(q)}")
     if bool(any_((q < 0) | (q > 1))):
@@ -296,7 +296,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
     """
     from tinygrad_edu.creation import arange
 
-    axis = axis_of(dim, len(input.shape))
+    axis = axis_of(dim, len(shape_of(input)))
     if not input.shape:
         return _picked(input, 0, input.new_zeros((), dtype=int))
     n = input.shape[axis]

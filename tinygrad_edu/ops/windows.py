@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import VIEW
-from tinygrad_edu.ops._types import axis_of, count, xp
+from tinygrad_edu.ops._types import axis_of, count, shape_of, xp
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.shape import movedim, reshape
 
@@ -91,7 +91,7 @@ def unfold_view(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
             [1, 2, 3],
             [2, 3, 4]])
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     axis = axis_of(dimension, len(shape))
     n = shape[axis] if shape else 1
     if not 0 <= size <= n or step < 1:
@@ -143,7 +143,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     >>> F.unfold(tg.arange(9.0).reshape(1, 1, 3, 3), 2)[0, :, 0]
     tensor([0., 1., 3., 4.])
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     if len(shape) not in (3, 4):
         raise ValueError(f"unfold: expected (N, C, H, W) or (C, H, W), got shape {shape}")
     kernel, spread = _pair("unfold", "kernel_size", kernel_size, 1), _pair("unfold", "dilation", dilation, 1)
@@ -179,7 +179,7 @@ def fold(
             [2., 4., 2.],
             [1., 2., 1.]])
     """
-    shape = tuple(input.shape)
+    shape = shape_of(input)
     kernel, spread = _pair("fold", "kernel_size", kernel_size, 1), _pair("fold", "dilation", dilation, 1)
     margin, step = _pair("fold", "padding", padding, 0), _pair("fold", "stride", stride, 1)
     size = _pair("fold", "output_size", output_size, 1)

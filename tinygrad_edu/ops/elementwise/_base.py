@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tinygrad_edu import backends, function
 from tinygrad_edu.dtypes import float32, from_raw
 from tinygrad_edu.function import Op, run1
-from tinygrad_edu.ops._types import fit, xp
+from tinygrad_edu.ops._types import fit, number, xp
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -87,6 +87,8 @@ def refuse_numbers(name: str, *operands: Any) -> None:
     if all(type(v) in (int, float, bool) for v in operands):
         x = operands[0]
         raise TypeError(f"{name}: expected a Tensor, got the number {x!r}; wrap it: tg.tensor({x!r})")
+    for v in operands:
+        number("an operand", v)
 
 
 def run_single(cls: type[Op], x: Any, *settings: Any) -> Any:

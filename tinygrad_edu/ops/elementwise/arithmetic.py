@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
-from tinygrad_edu.ops._types import fit, same_type, to_float, xp
+from tinygrad_edu.ops._types import fit, kind_of, number, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, are_alike, floating, refuse_numbers, with_number
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def neg(input: Tensor) -> Tensor:
 def positive(input: Tensor) -> Tensor:
     """The tensor itself; a boolean has no sign."""
     refuse_numbers("positive", input)
-    if input.dtype is bool_:
+    if kind_of(input) is bool_:
         raise TypeError("positive: booleans have no sign; convert them first")
     return input
 
@@ -334,7 +334,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     """
     for v in (input, tensor1, tensor2):
         refuse_numbers("addcdiv", v)
-    if not (tensor1.is_floating_point() or tensor2.is_floating_point()):
+    if kind_of(tensor1).category != 2 != kind_of(tensor2).category:
         raise TypeError(
             f"addcdiv: tensor1 ({tensor1.dtype}) and tensor2 ({tensor2.dtype}) are both of integers; convert one to floating point, "
             "or use div with a rounding_mode"
@@ -382,8 +382,8 @@ def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
     tensor([ 0.5000, 15.0000])
     """
     kinds = {floating("lerp", v).dtype for v in (input, end, weight) if isinstance(v, function.Tensor)}
-    if len(kinds) > 1 or not isinstance(end, function.Tensor):
+    if len(kinds) > 1 or not (isinstance(input, function.Tensor) and isinstance(end, function.Tensor)):
         raise TypeError(
             f"lerp: input, end and weight must be of one type, got {', '.join(map(describe, (input, end, weight)))}"
         )
-    return run(Lerp(), (input, end, weight))
+    return run(Lerp(), (input, end, number("weight", weight)))

@@ -9,7 +9,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._types import same_type, xp
+from tinygrad_edu.ops._types import same_type, shape_of, xp
 from tinygrad_edu.ops.elementwise._base import refuse_numbers
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def isneginf(input: Tensor) -> Tensor:
 def isreal(input: Tensor) -> Tensor:
     """Whether elements have no imaginary part: here all of them."""
     refuse_numbers("isreal", input)
+    shape_of(input)
     return input.new_ones(input.shape, dtype=bool_)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.dtypes import from_raw
+from tinygrad_edu.errors import running
 from tinygrad_edu.function import Op, run, run1
-from tinygrad_edu.ops._types import fit, nothing, result_type, same_type, to_float, xp
+from tinygrad_edu.ops._types import fit, kind_of, nothing, number, result_type, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, any_tensor, as_type_of, refuse_numbers
 from tinygrad_edu.ops.elementwise.selection import where
 
@@ -166,9 +166,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if any_tensor(min, max):
         tensors = [t for t in (input, min, max) if t is not None]
         if not all(isinstance(t, function.Tensor) for t in tensors):
-            raise TypeError("clamp: min and max must both be tensors, or both be numbers")
+            raise TypeError(f"{running()}min and max must both be tensors, or both be numbers")
         dtype = result_type(*tensors)
         return run(ClampBetween(), tuple(t if t is None else t.to(dtype) for t in (input, min, max)))
+    for what, limit in (("min", min), ("max", max)):
+        if limit is not None:
+            number(what, limit)
     if isinstance(min, float) or isinstance(max, float):
         input = to_float(input)
     return run1(Clamp, input, min, max)
@@ -194,7 +197,7 @@ def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neg
     tensor([0., 9., 1.])
     """
     refuse_numbers("nan_to_num", input)
-    if from_raw(input._data.dtype).category != 2:
+    if kind_of(input).category != 2:
         return input.clone()
     largest = float(xp(input._data).finfo(input._data.dtype).max)
     above = largest if posinf is None else posinf

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.dtypes import bool_, float64, from_raw, int64
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
-from tinygrad_edu.ops._types import nothing, same_type, to_float, xp
+from tinygrad_edu.ops._types import nothing, number, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, floating, refuse_numbers
 from tinygrad_edu.ops.elementwise.arithmetic import mul
 from tinygrad_edu.ops.elementwise.exponential import log
@@ -144,7 +144,10 @@ def float_power(input: Operand, exponent: Operand) -> Tensor:
     >>> tg.float_power(tg.tensor([1, 2, 4]), -1)
     tensor([1.0000, 0.5000, 0.2500], dtype=tg.float64)
     """
-    x, y = (v.to(float64) if isinstance(v, function.Tensor) else float(v) for v in (input, exponent))
+    x, y = (
+        v.to(float64) if isinstance(v, function.Tensor) else float(number(what, v))
+        for what, v in (("input", input), ("exponent", exponent))
+    )
     return pow(x, y)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.function import RESULT, Op, run1, run2
-from tinygrad_edu.ops._types import same_type, xp
+from tinygrad_edu.ops._types import kind_of, same_type, xp
 from tinygrad_edu.ops.elementwise._base import (
     Binary,
     as_type_of,
@@ -72,7 +72,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val ({min_val}) must not be larger than max_val ({max_val})")
     refuse_numbers("hardtanh", input)
-    if input.dtype is bool_:
+    if kind_of(input) is bool_:
         raise TypeError("hardtanh: booleans have no size; convert them first")
     if not input.is_floating_point():
         min_val, max_val = int(min_val), int(max_val)

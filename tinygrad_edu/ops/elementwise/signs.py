@@ -8,7 +8,7 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import bool_, from_raw
 from tinygrad_edu.function import Op, run, run1, run2
 from tinygrad_edu.node import CONSTANT
-from tinygrad_edu.ops._types import nothing, same_type, to_float, xp
+from tinygrad_edu.ops._types import kind_of, nothing, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, as_type_of, refuse_numbers
 from tinygrad_edu.ops.elementwise.rounding import Piecewise
 
@@ -118,6 +118,6 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """
     refuse_numbers("heaviside", input)
     refuse_numbers("heaviside", values)
-    if input.dtype is not values.dtype:
+    if kind_of(input) is not kind_of(values):
         raise TypeError(f"heaviside: input and values must be of one type, got {input.dtype} and {values.dtype}")
     return run2(Heaviside, input, values)

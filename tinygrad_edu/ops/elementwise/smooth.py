@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Fused, Op
-from tinygrad_edu.ops._types import axis_of, to_float, xp
+from tinygrad_edu.ops._types import axis_of, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise._base import as_type_of, fill_in, floating, in_blocks, own_kernel, run_single
 from tinygrad_edu.ops.elementwise.exponential import exp, sigmoid
 from tinygrad_edu.ops.elementwise.extremes import minimum
@@ -328,7 +328,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         When the size of the dimension is odd, or there is none.
     """
     x = floating("glu", input)
-    if not x.shape:
+    if not shape_of(x):
         raise ValueError("glu: a tensor without dimensions has no halves")
     axis = axis_of(dim, len(x.shape))
     size = x.shape[axis]

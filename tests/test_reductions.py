@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from peer import compare
 
@@ -141,6 +141,8 @@ def test_reductions_agree_with_pytorch(name, data):
         x = distinct(x)
     if "median" in name and not x.size:
         x = x.astype("float64")
+    # There PyTorch's gradient is infinite where one number, which is NaN, is divided by 0.
+    assume(not (name == "var" and x.size == 1 and np.isnan(x.astype("float64")).any()))
     compare(lambda m, x: call(m, x, dim, keepdim), x)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,9 +90,8 @@ def agree(
         return False
     try:
         ours = call(tg, *made[tg])
-    except IndexError as error:
-        into_nothing = re.search(r"tensor of shape \(([^)]*, )?0[,)]", str(error))
-        if all(a.size for a in arrays) and any(b.numel() for b in results(theirs)) and not into_nothing:
+    except IndexError:
+        if all(a.size for a in arrays) and any(b.numel() for b in results(theirs)):
             raise
         event("PyTorch does not look at indices into nothing")
         return False

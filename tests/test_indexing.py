@@ -464,7 +464,11 @@ def test_writing_agrees_with_torch(name: str, data: st.DataObject) -> None:
         call(lib, base[0], "_")
         return base * base
 
-    agree(run, [array], exact=False, share=False)
+    try:
+        agree(run, [array], exact=False, share=False)
+    except IndexError:  # PyTorch does not look at indices into nothing
+        x = torch.tensor(array)
+        assert np.array_equal(call(torch, x, "").numpy(), array)
 
 
 @pytest.mark.parametrize(

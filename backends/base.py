@@ -133,6 +133,25 @@ class Backend:
         """The values as a host (NumPy) array; waits for the device."""
         raise BackendError(f"the {self.name} backend does not say how its arrays come to the host")
 
+    # Memory that other libraries made, or are to use ------------------------------------------------------------------
+
+    def from_dlpack(self, x: Any) -> Array:
+        """An array on the memory of another library's array, which is on this device."""
+        return self.namespace.from_dlpack(x)
+
+    def exportable(self, x: Array, copy: bool | None = None) -> Array:
+        """``x``, or a copy where other libraries could not read its memory; with ``copy`` False ``BufferError`` instead."""
+        return x
+
+    def dlpack_device(self) -> tuple[int, int]:
+        """The kind and the number that DLPack gives this device."""
+        kind, index = self.zeros((1,), dtype=self.dtype("int32")).__dlpack_device__()
+        return int(kind), int(index)
+
+    def array_interface(self, x: Array, name: str) -> dict[str, Any] | None:
+        """``x.__array_interface__`` or ``x.__cuda_array_interface__``; None where it has no such thing."""
+        return getattr(x, name, None)
+
     def synchronize(self) -> None:
         """Wait until all work given to the device is done."""
 

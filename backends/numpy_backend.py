@@ -137,6 +137,28 @@ class NumpyBackend(Backend):
         x.flags.writeable = False
         return x
 
+    def exportable(self, x: Array, copy: bool | None = None) -> Array:
+        """Some libraries cannot stand negative strides: PyTorch ends the whole process."""
+        if all(stride >= 0 for stride in x.strides):
+            return x
+        if copy is False:
+            raise BufferError("__dlpack__: copy=False, but the memory is read backwards, which is exported as a copy")
+        return np.array(x, order="C")
+
+    def array_interface(self, x: Array, name: str) -> dict[str, Any] | None:
+        """With the memory itself in place of its address, so that whoever holds it keeps it alive."""
+        if name != "__array_interface__":
+            return None
+        interface: dict[str, Any] = x.__array_interface__
+        if not x.size:
+            return interface
+        low, high = np.lib.array_utils.byte_bounds(x)
+        forward = x[(..., *(slice(None, None, -1 if stride < 0 else 1) for stride in x.strides))]
+        first = forward[(..., *(slice(0, 1),) * x.ndim)].reshape(1).view(np.uint8)
+        memory = np.lib.stride_tricks.as_strided(first, (high - low,), (1,), writeable=x.flags.writeable)
+        offset = interface["data"][0] - low
+        return {**interface, "data": memory, "offset": offset, "strides": x.strides}
+
     # Indexing --------------------------------------------------------------------------------------------------------
 
     def getitem(self, x: Array, index: Any) -> Array:

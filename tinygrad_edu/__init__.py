@@ -44,6 +44,7 @@ from tinygrad_edu.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from tinygrad_edu.sharing import as_tensor, asarray, from_dlpack, from_numpy
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.values import Size
 
@@ -51,11 +52,9 @@ from tinygrad_edu.values import Size
 from tinygrad_edu import autograd, linalg
 from tinygrad_edu.creation import (
     arange,
-    as_tensor,
     empty,
     empty_like,
     eye,
-    from_numpy,
     full,
     full_like,
     linspace,
@@ -386,6 +385,7 @@ __all__ = [
     "argsort",
     "argwhere",
     "as_tensor",
+    "asarray",
     "asin",
     "asinh",
     "atan",
@@ -486,6 +486,7 @@ __all__ = [
     "fmin",
     "fmod",
     "frac",
+    "from_dlpack",
     "from_numpy",
     "full",
     "full_like",

@@ -10,6 +10,7 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.device import resolve
 from tinygrad_edu.dtypes import DType, bool_, float64, from_raw, int64, promote_types, to_dtype
 from tinygrad_edu.errors import describe
+from tinygrad_edu.interchange import borrowed
 from tinygrad_edu.ops._types import new_shape
 from tinygrad_edu.tensor import Tensor
 
@@ -52,8 +53,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     wanted = None if dtype is None else to_dtype(dtype)
     if isinstance(data, Tensor):
         host = backends.of(data._data).to_host(data._data)
-    elif backends.is_array(data):
-        host = backends.of(data).to_host(data)
+    elif not isinstance(data, _PLAIN) and (found := borrowed(data)) is not None:
+        host = backends.of(found).to_host(found)
     else:
         host, natural = _host_array(data)
         wanted = wanted or natural
@@ -67,6 +68,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 
 _NUMBERS = {int, float, bool}
+_PLAIN = (int, float, list, tuple, range, str)
 
 
 def _host_array(data: Any) -> tuple[Any, DType]:
@@ -131,24 +133,6 @@ def _check_fit(host: Any, wanted: DType) -> None:
         value = value.item() if backends.is_array(value) else value  # Python numbers compare exactly
         if not least <= value <= most:
             raise ValueError(f"tensor: {value} does not fit into {wanted}")
-
-
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """Like :func:`tensor`, but without a copy where none is needed."""
-    if isinstance(data, Tensor):
-        return data.to(dtype=dtype, device=device)
-    if backends.is_array(data) and data.shape:
-        return from_numpy(data).to(dtype=dtype, device=resolve(device))
-    return tensor(data, dtype=dtype, device=device)
-
-
-def from_numpy(array: Any) -> Tensor:
-    """A CPU tensor on the memory of a NumPy array: writing to one writes to the other."""
-    cpu = backends.get("cpu")
-    if not backends.is_array(array) or backends.of(array) is not cpu:
-        raise TypeError(f"from_numpy: expected a NumPy array, got {describe(array)}")
-    from_raw(array.dtype)
-    return Tensor._wrap(cpu.alias(array))
 
 
 def _filled(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import backends
 from tinygrad_edu.device import device, resolve
 from tinygrad_edu.dtypes import DType, from_raw, to_dtype
+from tinygrad_edu.interchange import Interchange
 from tinygrad_edu.methods import Methods
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Size(tuple[int, ...]):
         return f"Size({list(self)})"
 
 
-class Values(Methods):
+class Values(Interchange, Methods):
     """The part of :class:`Tensor` that has nothing to do with gradients."""
 
     __slots__ = ()
@@ -114,26 +115,6 @@ class Values(Methods):
         return iter(unbind(self, 0))  # type: ignore[arg-type]
 
     # Values ----------------------------------------------------------------------------------------------------------
-
-    def numpy(self, *, force: bool = False) -> Any:
-        """The values as a NumPy array, sharing memory on the CPU.
-
-        Raises
-        ------
-        RuntimeError
-            When the tensor needs a gradient, which the array would lose; ``detach()`` it first, or pass ``force=True``.
-        """
-        if self.requires_grad and not force:
-            raise RuntimeError("numpy: this tensor requires a gradient; use tensor.detach().numpy()")
-        xp = backends.of(self._data)
-        self._data = xp.viewable(self._data)
-        return xp.to_host(self._data)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
 
     def item(self) -> Any:
         """The value of a tensor with one element as a Python number."""

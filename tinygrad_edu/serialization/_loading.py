@@ -11,11 +11,11 @@ from typing import IO, Any
 import numpy as np
 
 from tinygrad_edu._state import default_device
-from tinygrad_edu.creation import from_numpy
 from tinygrad_edu.device import device
 from tinygrad_edu.serialization import _pytorch, _safetensors
 from tinygrad_edu.serialization._errors import MALFORMED, CheckpointError
 from tinygrad_edu.serialization._structure import Decoder
+from tinygrad_edu.sharing import from_numpy
 from tinygrad_edu.tensor import Tensor
 
 _Place = Callable[[np.ndarray[Any, Any], str], Tensor]

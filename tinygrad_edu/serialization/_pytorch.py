@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.creation import from_numpy
 from tinygrad_edu.device import device
 from tinygrad_edu.dtypes import DType, to_dtype
 from tinygrad_edu.serialization._errors import MALFORMED, CheckpointError
 from tinygrad_edu.serialization._pickle import Forbidden, Global, Machine, describe
+from tinygrad_edu.sharing import from_numpy
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.values import Size
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.creation import from_numpy, tensor
+from tinygrad_edu.creation import tensor
 from tinygrad_edu.dtypes import float64
 from tinygrad_edu.ops.joining import stack
+from tinygrad_edu.sharing import from_numpy
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["default_collate", "default_convert"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import glob
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 Routine = Callable[..., None]
 
 
+@functools.cache
 def function(name: str) -> tuple[Any, bool] | None:
     """A function of the library and whether its integers have 64 bits; None where NumPy uses another library."""
     folder = os.path.join(os.path.dirname(np.__file__), os.pardir, "numpy.libs")

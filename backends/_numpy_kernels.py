@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.backends import _numpy_losses, _numpy_norms, _numpy_optim, _numpy_pooling, _numpy_rnn
+from tinygrad_edu.backends import (
+    _numpy_conv,
+    _numpy_losses,
+    _numpy_norms,
+    _numpy_optim,
+    _numpy_pooling,
+    _numpy_rnn,
+)
 
 KERNELS: dict[str, Callable[..., Any]] = {
+    "conv": _numpy_conv.conv,
+    "conv_input_gradient": _numpy_conv.conv_input_gradient,
+    "conv_weight_gradient": _numpy_conv.conv_weight_gradient,
+    "conv_gradients": _numpy_conv.conv_gradients,
     "cross_entropy": _numpy_losses.cross_entropy,
     "cross_entropy_backward": _numpy_losses.cross_entropy_backward,
     "rnn_tanh": _numpy_rnn.rnn_tanh,

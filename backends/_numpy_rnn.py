@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends._numpy_threads import split
+from tinygrad_edu.backends._numpy_threads import split, together
 
 Array = Any
 
 
 def _inputs(x: Array, w: Array, bias: Array | None) -> Array:
     """x W + bias for all steps: (T, N, I) to (T, N, G·H), for w (I, G·H)."""
+    together()
     steps, batch, size = x.shape
     out = x.reshape(steps * batch, size) @ w
     if bias is not None:
@@ -42,6 +43,7 @@ def _states(steps: int, h0: Array) -> Array:
 
 def _last_first(out: Array | None, last: Array | None, like: Array) -> tuple[Array, Array]:
     """The cotangents of all hidden states, and what flows back into the last one, as an array of ours."""
+    together()
     carry = np.array(last) if last is not None else np.zeros(like.shape[1:], like.dtype)
     return (out if out is not None else np.zeros_like(like)), carry
 

@@ -14,6 +14,7 @@ from tinygrad_edu.backends import _numpy_blas
 # so work
 # under this many elements a thread is not worth splitting.
 GRAIN = 1 << 16
+PRODUCTS = 1 << 22  # likewise, for multiplications and additions in matrix products
 
 
 def _available() -> int:
@@ -45,6 +46,7 @@ class _Helper(threading.Thread):
 
 
 _threads = int(os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 0) or _available()
+_blas_threads = _threads
 _helpers: list[_Helper] = []
 _owner_pid = os.getpid()
 _busy = threading.Lock()
@@ -62,8 +64,40 @@ def split(function: Callable[[slice], Any], length: int, elements: int) -> None:
     elements : int
         Elements touched in all, to judge whether splitting pays.
     """
+    _spread(function, length, elements // GRAIN)
+
+
+def share(function: Callable[[slice], Any], length: int, products: int) -> None:
+    """Like :func:`split` for work that is matrix products, so many ``products`` of numbers in all.
+
+    Each thread multiplies for itself, so BLAS goes down to one thread, and stays there: its threads, left alone after a
+    product, spin for some 20 ms beside ours. :func:`together` brings them back.
+    """
+    if _threads > 1:
+        _set_blas(1)
+    _spread(function, length, products // PRODUCTS)
+
+
+def together() -> None:
+    """Let BLAS use all threads again, for products that follow each other too fast to be shared."""
+    if _blas_threads != _threads:
+        _set_blas(_threads)
+
+
+def _set_blas(n: int) -> None:
+    """Set the number of threads of matrix products, where NumPy carries OpenBLAS."""
+    global _blas_threads
+    if n != _blas_threads:
+        _blas_threads = n
+        setter = _numpy_blas.function("openblas_set_num_threads")
+        if setter is not None:
+            setter[0](n)
+
+
+def _spread(function: Callable[[slice], Any], length: int, parts: int) -> None:
+    """Call ``function`` on up to ``parts`` slices that cover ``range(length)``, a thread each."""
     global _owner_pid
-    parts = min(_threads, length, elements // GRAIN)
+    parts = min(_threads, length, parts)
     if parts < 2 or not _busy.acquire(blocking=False):  # small, or called from another thread's share
         function(slice(0, length))
         return
@@ -96,9 +130,7 @@ def set_num_threads(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a positive number of threads, got {n!r}")
     _threads = n
-    setter = _numpy_blas.function("openblas_set_num_threads")
-    if setter is not None:
-        setter[0](n)
+    _set_blas(n)
 
 
 def get_num_threads() -> int:

@@ -21,6 +21,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "conv_gradients": _numpy_conv.conv_gradients,
     "cross_entropy": _numpy_losses.cross_entropy,
     "cross_entropy_backward": _numpy_losses.cross_entropy_backward,
+    "ctc_beginnings": _numpy_losses.ctc_beginnings,
     "rnn_tanh": _numpy_rnn.rnn_tanh,
     "rnn_tanh_backward": _numpy_rnn.rnn_tanh_backward,
     "rnn_relu": _numpy_rnn.rnn_relu,

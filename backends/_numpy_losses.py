@@ -61,3 +61,30 @@ def cross_entropy_backward(
     if keep is not None:
         out[~keep] = 0
     return out
+
+
+def ctc_beginnings(emitted: Array, path: Array, lowest: float) -> Array:
+    """The logarithms of the probabilities of all beginnings of a reading, (T, N, L), from those of single steps; ``lowest`` stands
+    for ln 0."""
+    length, batch, places = emitted.shape
+    padded = np.full((length, batch, places + 2), lowest, emitted.dtype)
+    alpha = padded[:, :, 2:]
+    alpha[0, :, :2] = emitted[0, :, :2]
+    barred = np.ones(path.shape, bool)
+    np.equal(path[:, 2:], path[:, :-2], out=barred[:, 2:])
+    ways = np.empty((3, batch, places), emitted.dtype)
+    top = np.empty((batch, places), emitted.dtype)
+    for t in range(1, length):
+        for k in range(3):  # stay, go on by one, pass over a blank
+            np.copyto(ways[k], padded[t - 1, :, 2 - k : places + 2 - k])
+        np.copyto(ways[2], lowest, where=barred)
+        np.maximum(ways[0], ways[1], out=top)
+        np.maximum(top, ways[2], out=top)
+        np.subtract(ways, top, out=ways)
+        np.exp(ways, out=ways)
+        total = np.add(ways[0], ways[1], out=ways[0])
+        total += ways[2]
+        np.log(total, out=total)
+        top += total
+        np.add(top, emitted[t], out=alpha[t])
+    return alpha

@@ -37,6 +37,7 @@ from tinygrad_edu.nn.adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from tinygrad_edu.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from tinygrad_edu.nn.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -75,6 +76,7 @@ from tinygrad_edu.nn.loss_regression import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
+from tinygrad_edu.nn.loss_sequence import CTCLoss
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tinygrad_edu.nn.parameter import Buffer, Parameter
@@ -122,6 +124,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -134,6 +137,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Buffer",
+    "CTCLoss",
     "Conv1d",
     "Conv2d",
     "Conv3d",

@@ -34,6 +34,7 @@ from tinygrad_edu.ops.convolution import (
 )
 from tinygrad_edu.ops.counting import one_hot
 from tinygrad_edu.ops.cross_entropy import cross_entropy, nll_loss
+from tinygrad_edu.ops.ctc import ctc_loss
 from tinygrad_edu.ops.distance_losses import (
     cosine_embedding_loss,
     cosine_similarity,
@@ -141,6 +142,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "embedding",

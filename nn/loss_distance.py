@@ -121,7 +121,7 @@ class TripletMarginLoss(Loss):
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu import nn
     >>> nn.TripletMarginLoss()(tg.tensor([[0.0]]), tg.tensor([[2.0]]), tg.tensor([[1.0]]))
-    tensor(2.0000)
+    tensor(2.)
     """
 
     def __init__(

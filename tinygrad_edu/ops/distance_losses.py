@@ -164,7 +164,7 @@ def triplet_margin_loss(
     --------
     >>> import tinygrad_edu as tg
     >>> triplet_margin_loss(tg.tensor([[0.0]]), tg.tensor([[2.0]]), tg.tensor([[1.0]]))
-    tensor(2.0000)
+    tensor(2.)
     """
     name = "triplet_margin_loss"
     check_tensors(name, anchor=anchor, positive=positive, negative=negative)

@@ -80,8 +80,8 @@ def binary_cross_entropy(
     Examples
     --------
     >>> import tinygrad_edu as tg
-    >>> binary_cross_entropy(tg.tensor([0.5, 1.0]), tg.tensor([0.0, 1.0]), reduction="none")
-    tensor([0.6931, 0.0000])
+    >>> binary_cross_entropy(tg.tensor([0.5, 0.25]), tg.tensor([0.0, 1.0]), reduction="none")
+    tensor([0.6931, 1.3863])
     """
     name = "binary_cross_entropy"
     check_reduction(name, reduction)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,30 @@ def _soft(draw: Any) -> tuple[Any, ...]:
     return draw(some.tensors(shape, -2.0, 2.0)), draw(some.tensors(shape, 0.0, 1.0)), draw(REDUCTIONS)
 
 
+@st.composite
+def _labelled_sequences(draw: Any) -> tuple[Any, ...]:
+    """Logarithms (T, N, C), labels (N, S), how many of both count, blank, reduction, and infinity as zero or not at all."""
+    batch, classes, length = draw(st.integers(1, 2)), draw(st.integers(2, 3)), draw(st.integers(1, 4))
+    blank = draw(st.integers(0, classes - 1))
+    counts = draw(st.lists(st.integers(0, 2), min_size=batch, max_size=batch))
+    labels = (draw(some.integers((batch, 2), 1, classes)) + blank) % classes
+    steps = draw(st.lists(st.integers(0, length), min_size=batch, max_size=batch))
+    x = draw(some.tensors((length, batch, classes), -2.0, 0.0))
+    return x, labels, steps, counts, blank, draw(REDUCTIONS), True
+
+
+def _readings(x: Any, labels: Any, steps: Any, counts: Any, blank: int, reduction: str, zero: bool) -> Any:
+    """All sequences of classes, one by one: repetitions collapse, then blanks go."""
+    losses = np.zeros(x.shape[1])
+    for n, (length, count) in enumerate(zip(steps, counts, strict=True)):
+        total = 0.0
+        for classes in itertools.product(range(x.shape[2]), repeat=length):
+            if [c for c, _ in itertools.groupby(classes) if c != blank] == list(labels[n, :count]):
+                total += math.exp(sum(x[t, n, c] for t, c in enumerate(classes)))
+        losses[n] = -math.log(total) if total else 0.0
+    return reduced(losses / np.maximum(counts, 1) if reduction == "mean" else losses, reduction)
+
+
 def _seeded_dropout(x: Any, p: float) -> Any:
     tg.manual_seed(0)  # the same elements for every value of x
     return F.dropout(x, p)
@@ -109,6 +135,19 @@ SPECS = [
         order=3,
         torch=lambda torch, x, y, r: torch.nn.functional.cross_entropy(x, y, reduction=r),
         dtypes=FLOATS,
+    ),
+    OpSpec(
+        "F.ctc_loss",
+        F.ctc_loss,
+        _labelled_sequences(),
+        reference=_readings,
+        rtol=1e-10,
+        errors=(
+            Bad(lambda: (tg.zeros(2, 1, 3), tg.tensor([[1]]), [3], [1]), ValueError, "input_lengths"),
+            Bad(lambda: (tg.zeros(2, 1, 3), tg.tensor([[3]]), [2], [1]), IndexError, "3"),
+        ),
+        domain="logarithms",
+        notes="the derivative is that by the logarithms as they are; PyTorch's supposes a softmax before",
     ),
     OpSpec(
         "dropout",

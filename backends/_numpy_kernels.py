@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.backends import (
-    _numpy_conv,
-    _numpy_losses,
-    _numpy_norms,
-    _numpy_optim,
-    _numpy_pooling,
-    _numpy_rnn,
-)
+from tinygrad_edu.backends import _numpy_conv, _numpy_losses, _numpy_norms, _numpy_pooling, _numpy_rnn
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "conv": _numpy_conv.conv,
@@ -30,8 +23,6 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "lstm_backward": _numpy_rnn.lstm_backward,
     "gru": _numpy_rnn.gru,
     "gru_backward": _numpy_rnn.gru_backward,
-    "adam": _numpy_optim.adam,
-    "sgd": _numpy_optim.sgd,
     **_numpy_norms.KERNELS,
     **_numpy_pooling.KERNELS,
 }

@@ -381,6 +381,35 @@ class Backend:
         x *= self.namespace.astype(factor, x.dtype)
         return x
 
+    # Optimizer steps -------------------------------------------------------------------------------------------------
+
+    def mix(self, y: Array, b: float, x: Array, a: float) -> Array:
+        """b · y + a · x for numbers a and b, in place of ``y`` where arrays are mutable; ``y`` must be ours."""
+        if not self.mutable:
+            return y * b + x * a
+        y *= b
+        y += x * a
+        return y
+
+    def apply_rule(self, rule: Callable[..., tuple[Array, ...]], held: list[list[Array]], elementwise: bool) -> None:
+        """Run an optimizer's rule for several parameters.
+
+        Parameters
+        ----------
+        rule : callable
+            ``rule(p, g, *state)`` returns the new p and state; by :meth:`mix` it may write on what it gets, but for the
+            gradient g.
+        held : list of [p, g, *state]
+            The arrays of each parameter, overwritten, or replaced in the lists where arrays cannot be written. All have the
+            same types.
+        elementwise : bool
+            Whether the rule treats every element alike, so that arrays may be cut, joined and reshaped.
+        """
+        for arrays in held:
+            for i, result in zip([0, *range(2, len(arrays))], rule(*arrays), strict=True):
+                if result is not arrays[i]:
+                    arrays[i] = self.write(arrays[i], result) if self.mutable else result
+
     def sigmoid(self, x: Array) -> Array:
         """1 / (1 + e⁻ˣ), written with e to the power of -|x| so that nothing overflows."""
         e = self.namespace.exp(-self.namespace.abs(x))

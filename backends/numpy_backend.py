@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.backends import _numpy_elementwise as _elementwise
-from tinygrad_edu.backends import _numpy_indexing, _numpy_kernels, _numpy_special, _numpy_threads
+from tinygrad_edu.backends import _numpy_indexing, _numpy_kernels, _numpy_optim, _numpy_special, _numpy_threads
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
 # log(0) is -inf and 0/0 is NaN, as everywhere in deep learning, without a warning from the inside of this package;
@@ -305,6 +305,17 @@ class NumpyBackend(Backend):
 
     def erf(self, x: Array) -> Array:
         return super().erf(x) if x.dtype != np.float32 else _numpy_special.erf_single(x)
+
+    # Optimizer steps -------------------------------------------------------------------------------------------------
+
+    def mix(self, y: Array, b: float, x: Array, a: float) -> Array:
+        return _numpy_optim.mix(y, b, x, a)
+
+    def apply_rule(self, rule: Callable[..., tuple[Array, ...]], held: list[list[Array]], elementwise: bool) -> None:
+        if elementwise:
+            _numpy_optim.apply(rule, held)
+        else:
+            super().apply_rule(rule, held, elementwise)
 
     # Running reductions ----------------------------------------------------------------------------------------------
 

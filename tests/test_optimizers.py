@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import backends, nn, optim
-from tinygrad_edu.optim.adam import adam as plain_adam
-from tinygrad_edu.optim.sgd import sgd as plain_sgd
 
 STEPS = 20
 

@@ -25,13 +25,14 @@ class SparseGrad:
         Values still to be added; an index is anything that ``x[index]`` takes.
     """
 
-    __slots__ = ("dtype", "parts", "shape")
+    __slots__ = ("_distinct", "dtype", "parts", "shape")
     __array_ufunc__ = None  # NumPy leaves mixed sums to __radd__ below
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, parts: list[tuple[Any, Array]]) -> None:
         self.shape = shape
         self.dtype = dtype
         self.parts = parts
+        self._distinct: tuple[Array, Array] | None = None  # what rows() found, true as long as it is the only part
 
     def add_into(self, dense: Array) -> Array:
         """Add to an array that is ours to write on, and return it."""
@@ -44,20 +45,22 @@ class SparseGrad:
         """The whole array."""
         return self.add_into(backends.of(self.parts[0][1]).zeros(self.shape, dtype=self.dtype))
 
-    def rows(self) -> tuple[Array, Array] | None:
-        """Distinct rows and the sum for each, (U,) and (U, …); None unless every index is an array of row numbers,
-        and where the number of distinct ones could only be had by waiting for the device."""
+    def rows(self, wait: bool = False) -> tuple[Array, Array] | None:
+        """Distinct rows and the sum for each, (U,) and (U, …); None unless every index is an array of row numbers, and, but
+        with ``wait``, where the number of distinct ones could only be had by waiting for the device."""
+        if len(self.parts) == 1 and self.parts[0] is self._distinct:
+            return self._distinct
         xp = backends.of(self.parts[0][1])
-        if xp.lazy or not all(backends.is_array(i) and "int" in str(i.dtype) for i, _ in self.parts):
+        if (xp.lazy and not wait) or not all(backends.is_array(i) and "int" in str(i.dtype) for i, _ in self.parts):
             return None
         n, rest = self.shape[0], self.shape[1:]
         index = [xp.reshape(i, (-1,)) for i, _ in self.parts]
         values = [xp.reshape(v, (-1, *rest)) for _, v in self.parts]
         where = index[0] if len(index) == 1 else xp.concat(index)
         what = values[0] if len(values) == 1 else xp.concat(values)
-        sums = xp.sum_rows(where % n, what)
-        self.parts = [sums]  # the next to ask finds the rows already distinct
-        return sums
+        self._distinct = xp.sum_rows(where % n, what)
+        self.parts = [self._distinct]
+        return self._distinct
 
     def __add__(self, other: Any) -> Any:
         if isinstance(other, SparseGrad):

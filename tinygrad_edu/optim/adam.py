@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_edu import backends
-from tinygrad_edu.creation import zeros
-from tinygrad_edu.optim.optimizer import Closure, Optimizer, Params, check_at_least, writable
+from tinygrad_edu.optim._checks import check_at_least, check_betas
+from tinygrad_edu.optim._rules import Array, Backend, RuleOptimizer, gradient
+from tinygrad_edu.optim.optimizer import Params
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.writes import writes
 
 __all__ = ["Adam", "AdamW"]
 
-Array = Any
 
-
-class Adam(Optimizer):
+class Adam(RuleOptimizer):
     """Steps in units of the gradient's running size: adaptive moment estimation.
 
     With g the gradient at step t: m ← β₁ m + (1 - β₁) g; v ← β₂ v + (1 - β₂) g²; m̂ = m / (1 - β₁ᵗ); v̂ = v / (1 - β₂ᵗ);
@@ -39,8 +36,8 @@ class Adam(Optimizer):
         Whether to go up instead of down.
     decoupled_weight_decay : bool, default False
         Whether to decay as :class:`AdamW` does.
-    foreach, fused : bool, optional
-        How to compute it in PyTorch; accepted and without effect.
+    foreach, capturable, differentiable, fused : optional
+        How to compute it in PyTorch; kept in the groups and without effect, but for ``differentiable=True``, which is refused.
 
     Raises
     ------
@@ -59,19 +56,23 @@ class Adam(Optimizer):
     tensor([0.9000, 1.9000])
     """
 
+    kernel = "adam"
+
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
-        maximize: bool = False,
-        decoupled_weight_decay: bool = False,
         foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -80,64 +81,63 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
 
     def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
         check_at_least(self._name(), group, lr=0, eps=0, weight_decay=0)
-        if len(group["betas"]) != 2 or not all(0 <= float(beta) < 1 for beta in group["betas"]):
-            raise ValueError(f"{self._name()}: betas must be two numbers in [0, 1), got {group['betas']}")
+        check_betas(self._name(), group["betas"])
 
-    def step(self, closure: Closure | None = None) -> Any:
-        """Update all parameters once; see :meth:`Optimizer.step`."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            names = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"][: 3 if group["amsgrad"] else 2]
-            settings: dict[str, Any] = {name: float(group[name]) for name in ("lr", "eps", "weight_decay")}
-            settings |= {"betas": tuple(map(float, group["betas"])), "maximize": group["maximize"]}
-            settings["decoupled"] = group["decoupled_weight_decay"]
-            work: dict[Any, tuple[list[Tensor], list[float], list[list[Array]]]] = {}
-            for p in group["params"]:
-                grad = p.grad
-                if grad is None:
-                    continue
-                state = self.state[p]
-                if len(state) <= len(names):
-                    self._begin(p, state, names)
-                raw = writable(p)
-                xp = backends.of(raw)
-                if xp not in work:
-                    work[xp] = ([], [], [])
-                params, steps, arrays = work[xp]
-                count = state["step"]
-                count._data = count._data + 1
-                params.append(p)
-                steps.append(float(count._data))
-                arrays.append([raw, grad._data, *(state[name]._data for name in names)])
-            for xp, (params, steps, arrays) in work.items():
-                xp.kernels.get("adam", adam)(arrays, steps, **settings)
-                if not xp.mutable:
-                    self._take(params, arrays, names)
-                for p in params:
-                    writes.record(p._data)
-        return loss
+    def _arrays(self, group: dict[str, Any], p: Tensor) -> dict[str, float]:
+        names = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+        return names | {"max_exp_avg_sq": 0.0} if group["amsgrad"] else names
+
+    def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
+        counters["step"] += 1
+        t, lr, weight_decay = float(counters["step"]), float(group["lr"]), float(group["weight_decay"])
+        beta1, beta2 = map(float, group["betas"])
+        # √(v / c) + eps = (√v + eps √c) / √c saves a pass.
+        root = math.sqrt(1 - beta2**t)
+        decoupled = group["decoupled_weight_decay"]
+        return {
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": float(group["eps"]) * root,
+            "size": lr * root / (1 - beta1**t),
+            "shrink": lr * weight_decay if decoupled else 0.0,
+            "weight_decay": 0.0 if decoupled else weight_decay,
+            "maximize": group["maximize"],
+        }
 
     @staticmethod
-    def _begin(p: Tensor, state: dict[str, Any], names: list[str]) -> None:
-        """Give a parameter the state that it lacks."""
-        if "step" not in state:
-            state["step"] = zeros((), dtype="float32", device="cpu")
-        for name in names:
-            if name not in state:
-                state[name] = Tensor._wrap(backends.of(p._data).zeros_like(p._data))
-
-    def _take(self, params: list[Tensor], arrays: list[list[Array]], names: list[str]) -> None:
-        """Take the new arrays, where arrays are not written in place."""
-        for p, (raw, _, *averages) in zip(params, arrays, strict=True):
-            p._data = raw
-            for name, average in zip(names, averages, strict=True):
-                self.state[p][name]._data = average
+    def rule(
+        xp: Backend,
+        p: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        *largest: Array,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        size: float,
+        shrink: float,
+        weight_decay: float,
+        maximize: bool,
+    ) -> tuple[Array, ...]:
+        """The new p, m and v, and with `amsgrad` the largest v."""
+        g = gradient(xp, p, g, maximize, weight_decay)
+        m = xp.mix(m, beta1, g, 1 - beta1)
+        v = xp.mix(v, beta2, g * g, 1 - beta2)
+        top = xp.maximum(largest[0], v) if largest else v
+        p = xp.mix(p, 1 - shrink, m / (xp.sqrt(top) + eps), -size)
+        return (p, m, v, top) if largest else (p, m, v)
 
 
 class AdamW(Adam):
@@ -147,7 +147,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    params, lr, betas, eps, amsgrad, maximize, foreach, fused
+    params, lr, betas, eps, amsgrad, maximize, foreach, capturable, differentiable, fused
         As in :class:`Adam`.
     weight_decay : float, default 1e-2
 
@@ -166,58 +166,34 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
 
-    def load_state_dict(self, state_dict: Any) -> None:
-        """See :meth:`Optimizer.load_state_dict`; weight decay stays decoupled, whatever older states say."""
-        super().load_state_dict(state_dict)
-        for group in self.param_groups:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # whatever older states say
             group["decoupled_weight_decay"] = True
-
-
-def adam(
-    arrays: list[list[Array]],
-    steps: list[float],
-    *,
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-    maximize: bool,
-) -> None:
-    """One step on raw arrays of any backend.
-
-    Parameters
-    ----------
-    arrays : list of [parameter, gradient, m, v] or [parameter, gradient, m, v, largest v]
-        Overwritten, or replaced in the lists where arrays cannot be written; gradients stay.
-    steps : list of float
-        Each parameter's t, from 1.
-    """
-    beta1, beta2 = betas
-    for held, t in zip(arrays, steps, strict=True):
-        p, g, m, v, *largest = held
-        xp = backends.of(p)
-        if maximize:
-            g = -g
-        if weight_decay and decoupled:
-            p = xp.write(p, p * (1 - lr * weight_decay))
-        elif weight_decay:
-            g = g + p * weight_decay
-        held[2] = m = xp.write(m, m * beta1 + g * (1 - beta1))
-        held[3] = v = xp.write(v, v * beta2 + g * g * (1 - beta2))
-        if largest:
-            held[4] = v = xp.write(largest[0], xp.maximum(largest[0], v))
-        size = xp.sqrt(v) / math.sqrt(1 - beta2**t) + eps
-        held[0] = xp.write(p, p - m / size * (lr / (1 - beta1**t)))

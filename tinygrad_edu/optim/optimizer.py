@@ -5,30 +5,51 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from tinygrad_edu import backends
 from tinygrad_edu.errors import describe
 from tinygrad_edu.grad_mode import enable_grad
+from tinygrad_edu.optim._hooks import (
+    Hooked,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.writes import writes
 
-__all__ = ["Optimizer"]
+__all__ = [
+    "Optimizer",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "required",
+]
 
-Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 Closure = Callable[[], Any]
 
 
-class Optimizer:
+class _Required:
+    """The default of a setting that every group must give."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required: Final = _Required()
+
+
+class Optimizer(Hooked):
     """Base class of optimizers: subclass it, pass the default settings up, and define ``step``.
 
     Parameters
     ----------
-    params : iterable of Tensor, or of dict
-        What to optimize: tensors, or groups ``{"params": tensors, setting: value, …}`` with settings of their own.
+    params : iterable of Tensor, of (name, Tensor), or of dict
+        What to optimize: tensors, ``module.named_parameters()``, or groups ``{"params": tensors, setting: value, …}``
+        with settings of their own.
     defaults : dict
-        The settings of groups that do not say otherwise.
+        The settings of groups that do not say otherwise; the value ``required`` stands for one that they must say.
 
     Attributes
     ----------
@@ -64,6 +85,9 @@ class Optimizer:
     tensor([ 0.9000, -1.9000])
     """
 
+    # State that keeps its own type when it is loaded: numbers, which do not follow the parameter's type.
+    counters: ClassVar[tuple[str, ...]] = ("step",)
+
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -74,6 +98,7 @@ class Optimizer:
                 f"{self._name()}: params must be a list of tensors or of groups, got {type(params).__name__}; of a module "
                 "pass module.parameters()"
             )
+        self._forget_hooks()
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -82,12 +107,24 @@ class Optimizer:
             raise ValueError(f"{self._name()}: there are no parameters to optimize (an empty list)")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
+        if not any(value is required for value in defaults.values()):
+            self._check(defaults)
         for group in groups:
             self.add_param_group(group)
 
     @classmethod
     def _name(cls) -> str:
         return cls.__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "_step_pre_hooks" not in self.__dict__:
+            self._forget_hooks()
+
+    # Groups ----------------------------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own, for example layers that are unfrozen during training.
@@ -107,6 +144,27 @@ class Optimizer:
                 f"{self._name()}: a set has no order, so a checkpoint could not be loaded; pass a list of parameters"
             )
         params = [params] if isinstance(params, Tensor) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        params = [p[1] if isinstance(p, tuple) else p for p in params]
+        group = {**param_group, "params": params}
+        if names:
+            if len(names) != len(params):
+                raise ValueError(
+                    f"{self._name()}: {len(names)} of {len(params)} parameters have names; give all or none"
+                )
+            group["param_names"] = names
+        if any(("param_names" in other) != ("param_names" in group) for other in self.param_groups):
+            raise ValueError(f"{self._name()}: either all groups have names of parameters or none")
+        self._check_params(params)
+        for name, value in self.defaults.items():
+            if value is required and name not in group:
+                raise ValueError(f"{self._name()}: the group must have a value of {name!r}, which has no default")
+            group.setdefault(name, value)
+        self._check(group)
+        self.param_groups.append(group)
+
+    def _check_params(self, params: list[Any]) -> None:
+        """Raise when one of them cannot be optimized or is there already."""
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for p in params:
             if not isinstance(p, Tensor):
@@ -119,14 +177,11 @@ class Optimizer:
             if id(p) in known:
                 raise ValueError(f"{self._name()}: a parameter of shape {tuple(p.shape)} was given twice")
             known.add(id(p))
-        group = {**param_group, "params": params}
-        for name, value in self.defaults.items():
-            group.setdefault(name, value)
-        self._check(group)
-        self.param_groups.append(group)
 
     def _check(self, group: dict[str, Any]) -> None:
         """Raise ``ValueError`` when a setting of a new group makes no sense."""
+
+    # Steps -----------------------------------------------------------------------------------------------------------
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or with ``set_to_none=False`` fill them with zeros."""
@@ -166,12 +221,18 @@ class Optimizer:
         Parameters are counted through all groups. The tensors are those in use: ``tg.save`` them, or copy what must not
         change.
         """
+        for hook in self._state_dict_pre_hooks.values():
+            hook(self)
         numbers = {id(p): i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
         groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in self.param_groups]
         for group in groups:
             group["params"] = group.pop("params")  # the last key, as in PyTorch
         state = {numbers[id(p)] if isinstance(p, Tensor) else p: value for p, value in self.state.items()}
-        return {"state": state, "param_groups": groups}
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._state_dict_post_hooks.values():
+            changed = hook(self, result)
+            result = result if changed is None else changed
+        return result
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave, of this library or of PyTorch (with its tensors converted).
@@ -183,6 +244,10 @@ class Optimizer:
         ValueError
             When the groups or the numbers of their parameters differ.
         """
+        state_dict = dict(state_dict)
+        for hook in self._load_state_dict_pre_hooks.values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         saved = list(state_dict["param_groups"])
         if len(saved) != len(self.param_groups):
             raise ValueError(
@@ -205,8 +270,24 @@ class Optimizer:
             if p is None:
                 state[number] = copy.deepcopy(values)
             else:
-                state[p] = {name: _fitted(name, value, p) for name, value in values.items()}
-        self.param_groups, self.state = groups, state
+                state[p] = {name: self._fitted(name, value, p) for name, value in values.items()}
+        self.__setstate__({"param_groups": groups, "state": state})
+        for hook in self._load_state_dict_post_hooks.values():
+            hook(self)
+
+    @classmethod
+    def _fitted(cls, name: str, value: Any, p: Tensor) -> Any:
+        """A value of a loaded state as a copy, on the parameter's device and of its type; numbers stay as they are."""
+        if isinstance(value, (list, tuple)):
+            return type(value)(cls._fitted(name, v, p) for v in value)
+        if isinstance(value, dict):
+            return {key: cls._fitted(key, v, p) for key, v in value.items()}
+        if not isinstance(value, Tensor):
+            return copy.deepcopy(value)
+        value = value.detach()
+        if name not in cls.counters:
+            value = value.to(device=p.device, dtype=p.dtype if p.is_floating_point() else None)
+        return value.clone()
 
     def __repr__(self) -> str:
         lines = [f"{self._name()} ("]
@@ -214,28 +295,3 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
-
-
-def _fitted(name: str, value: Any, p: Tensor) -> Any:
-    """A value of a loaded state as a copy, on the parameter's device and of its type; counts of steps stay as they are."""
-    if not isinstance(value, Tensor):
-        return copy.deepcopy(value)
-    value = value.detach()
-    if name != "step":
-        value = value.to(device=p.device, dtype=p.dtype if p.is_floating_point() else None)
-    return value.clone()
-
-
-def writable(p: Tensor) -> Any:
-    """The array of a parameter, to be overwritten: a scalar that cannot be is replaced by an array."""
-    if not p._data.shape:
-        p._data = backends.of(p._data).alias(p._data)
-    return p._data
-
-
-def check_at_least(name: str, settings: dict[str, Any], **least: float) -> None:
-    """Raise ``ValueError`` when a setting is below the number given under its name."""
-    for setting, limit in least.items():
-        value = float(settings[setting])
-        if not value >= limit:
-            raise ValueError(f"{name}: {setting} must be at least {limit:g}, got {settings[setting]}")

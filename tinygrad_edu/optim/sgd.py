@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from tinygrad_edu import backends
-from tinygrad_edu.optim.optimizer import Closure, Optimizer, Params, check_at_least, writable
-from tinygrad_edu.sparse import SparseGrad
+from tinygrad_edu.optim._checks import check_at_least
+from tinygrad_edu.optim._rules import Array, Backend, RuleOptimizer, gradient
+from tinygrad_edu.optim.optimizer import Params
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.writes import writes
 
 __all__ = ["SGD"]
 
-Array = Any
 
-
-class SGD(Optimizer):
+class SGD(RuleOptimizer):
     """Gradient descent, with momentum where it is asked for.
 
     g ← ∇f(p) + weight_decay · p; b ← momentum · b + (1 - dampening) · g (b ← g at the first step); p ← p - lr · b.
@@ -36,8 +33,8 @@ class SGD(Optimizer):
     nesterov : bool, default False
     maximize : bool, default False
         Whether to go up instead of down.
-    foreach, fused : bool, optional
-        How to compute it in PyTorch; accepted and without effect.
+    foreach, differentiable, fused : optional
+        How to compute it in PyTorch; kept in the groups and without effect, but for ``differentiable=True``, which is refused.
 
     Raises
     ------
@@ -56,10 +53,13 @@ class SGD(Optimizer):
     tensor([0.8000, 1.6000])
     """
 
+    kernel = "sgd"
+    counters: ClassVar[tuple[str, ...]] = ()
+
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
         weight_decay: float = 0,
@@ -67,6 +67,7 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
         defaults = {
@@ -76,10 +77,14 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
         }
         super().__init__(params, defaults)
 
     def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
         check_at_least("SGD", group, lr=0, momentum=0, weight_decay=0)
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError(
@@ -87,81 +92,35 @@ class SGD(Optimizer):
                 f"and dampening={group['dampening']}"
             )
 
-    def step(self, closure: Closure | None = None) -> Any:
-        """Update all parameters once; see :meth:`Optimizer.step`."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            settings = {name: float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")}
-            settings |= {"nesterov": group["nesterov"], "maximize": group["maximize"]}
-            plain = not settings["momentum"] and not settings["weight_decay"]
-            work: dict[Any, tuple[list[Tensor], list[Array], list[Array], list[Array | None]]] = {}
-            for p in group["params"]:
-                if p._grad is None:
-                    continue
-                if plain and type(p._grad) is SparseGrad and _step_rows(p, p._grad, settings):
-                    continue
-                raw = writable(p)
-                xp = backends.of(raw)
-                lists = work.get(xp)
-                if lists is None:
-                    lists = work[xp] = ([], [], [], [])
-                buffer = self.state[p].get("momentum_buffer") if settings["momentum"] else None
-                lists[0].append(p)
-                lists[1].append(raw)
-                lists[2].append(p.grad._data)
-                lists[3].append(None if buffer is None else buffer._data)
-            for xp, (params, raws, grads, buffers) in work.items():
-                xp.kernels.get("sgd", sgd)(raws, grads, buffers, **settings)
-                for p, raw, buffer in zip(params, raws, buffers, strict=True):
-                    p._data = raw
-                    writes.record(raw)
-                    if buffer is not None:
-                        self._remember(p, buffer)
-        return loss
+    def _by_rows(self, group: dict[str, Any]) -> bool:
+        return not group["momentum"] and not group["weight_decay"]
 
-    def _remember(self, p: Tensor, buffer: Array) -> None:
-        state = self.state[p]
-        if state.get("momentum_buffer") is None:
-            state["momentum_buffer"] = Tensor._wrap(buffer)
-        else:
-            state["momentum_buffer"]._data = buffer
+    def _arrays(self, group: dict[str, Any], p: Tensor) -> dict[str, float]:
+        return {"momentum_buffer": 0.0} if group["momentum"] else {}
 
+    def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
+        constants: dict[str, Any] = {
+            name: float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")
+        }
+        return constants | {"nesterov": group["nesterov"], "maximize": group["maximize"], "first": new}
 
-def _step_rows(p: Tensor, grad: SparseGrad, settings: dict[str, Any]) -> bool:
-    """Update the rows that a sparse gradient touches; False when it is no gradient of rows."""
-    found = grad.rows()
-    if found is None:
-        return False
-    rows, values = found
-    raw = p._data
-    xp = backends.of(raw)
-    change = values * (settings["lr"] if settings["maximize"] else -settings["lr"])
-    p._data = xp.setitem(raw, rows, xp.add_into(change, xp.take_rows(raw, rows)))
-    writes.record(p._data)
-    return True
-
-
-def sgd(
-    params: list[Array],
-    grads: list[Array],
-    buffers: list[Array | None],
-    *,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
-) -> None:
-    """One step on raw arrays of any backend; the lists get the new arrays, and missing momentum buffers are made."""
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
-        xp = backends.of(p)
-        if maximize:
-            g = -g
-        if weight_decay:
-            g = g + p * weight_decay
-        if momentum:
-            held = buffers[i]
-            b = buffers[i] = xp.copy(g) if held is None else xp.write(held, held * momentum + g * (1 - dampening))
-            g = g + b * momentum if nesterov else b
-        params[i] = xp.write(p, p - g * lr)
+    @staticmethod
+    def rule(
+        xp: Backend,
+        p: Array,
+        g: Array,
+        *buffers: Array,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+        first: bool,
+    ) -> tuple[Array, ...]:
+        """The new p, and with momentum the new b, from the old ones and the gradient g."""
+        g = gradient(xp, p, g, maximize, weight_decay)
+        if not buffers:
+            return (xp.mix(p, 1.0, g, -lr),)
+        b = xp.mix(buffers[0], 0.0, g, 1.0) if first else xp.mix(buffers[0], momentum, g, 1 - dampening)
+        return xp.mix(p, 1.0, g + b * momentum if nesterov else b, -lr), b

@@ -6,7 +6,6 @@ on the card as long as the sizes do, the table as long as the addresses do, whic
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -106,33 +105,23 @@ class Together:
 
     def adam(
         self,
-        arrays: list[list[Array]],
-        steps: list[float],
+        held: list[list[Array]],
         *,
-        lr: float,
-        betas: tuple[float, float],
+        beta1: float,
+        beta2: float,
         eps: float,
+        size: float,
+        shrink: float,
         weight_decay: float,
-        decoupled: bool,
         maximize: bool,
     ) -> None:
         """One step of Adam: see ``tinygrad_edu.optim.adam``."""
-        beta1, beta2 = betas
-        groups: dict[Any, list[list[Array]]] = {}
-        for held, count in zip(arrays, steps, strict=True):
-            groups.setdefault((held[0].dtype, count), []).append(held)
-        for (kind, count), group in groups.items():
-            # √(v / c) + eps = (√v + eps √c) / √c saves a division.
-            root = math.sqrt(1 - beta2**count)
-            decay, penalty = (lr * weight_decay, 0.0) if decoupled else (0.0, weight_decay)
-            settings = (beta1, beta2, lr * root / (1 - beta1**count), eps * root, decay, penalty, maximize)
-            self._each("adam", kind, group, settings, written=(0, 2, 3, 4))
+        settings = (beta1, beta2, size, eps, shrink, weight_decay, maximize)
+        self._each("adam", held[0][0].dtype, held, settings, written=(0, 2, 3, 4))
 
     def sgd(
         self,
-        params: list[Array],
-        grads: list[Array],
-        buffers: list[Array | None],
+        held: list[list[Array]],
         *,
         lr: float,
         momentum: float,
@@ -140,18 +129,11 @@ class Together:
         weight_decay: float,
         nesterov: bool,
         maximize: bool,
+        first: bool,
     ) -> None:
         """One step of gradient descent: see ``tinygrad_edu.optim.sgd``."""
-        groups: dict[Any, list[list[Array]]] = {}
-        for i, (p, g) in enumerate(zip(params, grads, strict=True)):
-            held = buffers[i]
-            first = momentum != 0 and held is None
-            if first:
-                held = buffers[i] = self._cupy.empty(p.shape, p.dtype)
-            groups.setdefault((p.dtype, first), []).append([p, g, held] if momentum else [p, g])
-        for (kind, first), group in groups.items():
-            settings = (lr, momentum, dampening, weight_decay, nesterov, maximize, first)
-            self._each("sgd", kind, group, settings, written=(0, 2))
+        settings = (lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+        self._each("sgd", held[0][0].dtype, held, settings, written=(0, 2))
 
     def sum_squares(self, arrays: list[Array]) -> Array:
         """The sum of the squares of all elements of arrays of one type, in single precision at least."""

@@ -92,7 +92,7 @@ class Adagrad(RuleOptimizer):
         return not group["weight_decay"]
 
     def _arrays(self, group: dict[str, Any], p: Tensor) -> dict[str, float]:
-        return {"sum": float(group["initial_accumulator_value"])}
+        return {"sum": float(self.defaults["initial_accumulator_value"])}  # one for all groups, as in PyTorch
 
     def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
         counters["step"] += 1

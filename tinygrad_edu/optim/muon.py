@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from tinygrad_edu.backends.base import name_of
 from tinygrad_edu.optim._checks import check_at_least
 from tinygrad_edu.optim._rules import Array, Backend, RuleOptimizer
 from tinygrad_edu.optim.optimizer import Params
@@ -142,7 +143,7 @@ def orthogonal(xp: Backend, x: Array, coefficients: tuple[float, float, float], 
     """About the nearest matrix to x with orthonormal rows or columns, by products alone (the Newton-Schulz iteration)."""
     a, b, c = coefficients
     dtype, tall = x.dtype, x.shape[0] > x.shape[1]
-    if dtype == xp.float16:
+    if name_of(dtype) in ("float16", "bfloat16"):
         x = xp.astype(x, xp.float32)
     if tall:
         x = xp.matrix_transpose(x)

@@ -98,6 +98,18 @@ def _generators(b: Any, put: Put) -> list[Array]:
     return [put(np.array(good))]
 
 
+def _steps(b: Any, put: Any) -> list[Any]:
+    """A rule with one array of state, for two parameters at once."""
+
+    def rule(p: Any, g: Any, m: Any) -> tuple[Any, ...]:
+        m = b.mix(m, 0.5, g, 0.5)
+        return b.mix(p, 1.0, b.sign(m), -0.1), m
+
+    held = [[b.copy(put(_X + i)), put(_Y), b.copy(put(_X))] for i in range(2)]
+    b.apply_rule(rule, held, True)
+    return [array for arrays in held for array in arrays]
+
+
 EXTENSIONS: dict[str, Case] = {
     "getitem": _reads,
     "setitem": _writes,
@@ -128,6 +140,8 @@ EXTENSIONS: dict[str, Case] = {
         b.scale_all_into([b.copy(put(_X)), put(_Y.astype("float32") + 0)], put(np.asarray(0.5)))
     ),
     "scale_into": lambda b, put: b.scale_into(b.copy(put(_X)), put(np.asarray(0.5))),
+    "mix": lambda b, put: b.mix(b.copy(put(_X)), 0.5, put(_Y), -2.0),
+    "apply_rule": _steps,
     "sigmoid": lambda b, put: b.sigmoid(put(_X * 100)),
     "relu": lambda b, put: b.relu(put(_X)),
     "softmax": lambda b, put: b.softmax(put(_X * 100), 1),

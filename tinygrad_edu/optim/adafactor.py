@@ -98,9 +98,12 @@ class Adafactor(RuleOptimizer):
         return {"row_var": 0.0, "col_var": 0.0} if p.ndim > 1 else {"variance": 0.0}
 
     def _first_array(self, name: str, fill: float, p: Array) -> Array:
-        *batch, rows, columns = (1, 1, *p.shape)
-        shape = {"row_var": (*batch[2:], rows, 1), "col_var": (*batch[2:], 1, columns)}.get(name, tuple(p.shape))
-        return backends.of(p).zeros(shape, dtype=p.dtype)
+        shape = list(p.shape)
+        if name == "row_var":
+            shape[-1] = 1
+        elif name == "col_var":
+            shape[-2] = 1
+        return backends.of(p).zeros(tuple(shape), dtype=p.dtype)
 
     def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
         counters["step"] += 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tinygrad_edu.nn import functional as F
+from tinygrad_edu.nn._activation import Activation, InPlace
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.rectifiers import _InPlace
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -60,7 +60,7 @@ class Sigmoid(Module):
         return F.sigmoid(input)
 
 
-class Softmax(Module):
+class Softmax(Activation):
     """eˣⁱ / Σⱼ eˣʲ along one dimension.
 
     Parameters
@@ -76,6 +76,8 @@ class Softmax(Module):
     [[0.5, 0.5], [0.5, 0.5]]
     """
 
+    shown = "dim"
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
@@ -84,11 +86,8 @@ class Softmax(Module):
         """Any shape to the same shape."""
         return F.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class LogSoftmax(Module):
+class LogSoftmax(Activation):
     """ln softmax(x) along one dimension.
 
     Parameters
@@ -104,6 +103,8 @@ class LogSoftmax(Module):
     tensor([-0.6931, -0.6931])
     """
 
+    shown = "dim"
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
@@ -111,9 +112,6 @@ class LogSoftmax(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Any shape to the same shape."""
         return F.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Softmin(Softmax):
@@ -155,7 +153,7 @@ class Softmax2d(Module):
         return F.softmax(input, -3)
 
 
-class ELU(_InPlace):
+class ELU(InPlace):
     """x where it is positive, alpha (eˣ - 1) elsewhere.
 
     Parameters
@@ -173,6 +171,8 @@ class ELU(_InPlace):
     tensor([-0.6321,  2.0000])
     """
 
+    shown = "alpha"
+
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.alpha = alpha
@@ -181,11 +181,8 @@ class ELU(_InPlace):
         """Any shape to the same shape."""
         return F.elu(input, self.alpha, self.inplace)
 
-    def settings(self) -> str:
-        return f"alpha={self.alpha}"
 
-
-class CELU(_InPlace):
+class CELU(InPlace):
     """x where it is positive, alpha (e^(x / alpha) - 1) elsewhere.
 
     Parameters
@@ -203,6 +200,8 @@ class CELU(_InPlace):
     tensor([-0.7869,  2.0000])
     """
 
+    shown = "alpha"
+
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.alpha = alpha
@@ -211,11 +210,8 @@ class CELU(_InPlace):
         """Any shape to the same shape."""
         return F.celu(input, self.alpha, self.inplace)
 
-    def settings(self) -> str:
-        return f"alpha={self.alpha}"
 
-
-class SELU(_InPlace):
+class SELU(InPlace):
     """The ELU scaled so that mean 0 and variance 1 are kept from layer to layer.
 
     Parameters
@@ -236,7 +232,7 @@ class SELU(_InPlace):
         return F.selu(input, self.inplace)
 
 
-class SiLU(_InPlace):
+class SiLU(InPlace):
     """x · sigmoid(x), element by element.
 
     Parameters
@@ -257,7 +253,7 @@ class SiLU(_InPlace):
         return F.silu(input, self.inplace)
 
 
-class Mish(_InPlace):
+class Mish(InPlace):
     """x · tanh(softplus(x)), element by element.
 
     Parameters
@@ -278,7 +274,7 @@ class Mish(_InPlace):
         return F.mish(input, self.inplace)
 
 
-class GELU(Module):
+class GELU(Activation):
     """x · Φ(x), with the normal distribution function Φ.
 
     Parameters
@@ -294,6 +290,8 @@ class GELU(Module):
     tensor([-0.1587,  1.9545])
     """
 
+    shown = "approximate"
+
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
         self.approximate = approximate
@@ -302,11 +300,8 @@ class GELU(Module):
         """Any shape to the same shape."""
         return F.gelu(input, self.approximate)
 
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
 
-
-class Softplus(Module):
+class Softplus(Activation):
     """ln(1 + e^(beta x)) / beta, a smooth ReLU.
 
     Parameters
@@ -324,6 +319,8 @@ class Softplus(Module):
     tensor([0.3133, 2.1269])
     """
 
+    shown = "beta threshold"
+
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
         self.beta = beta
@@ -332,9 +329,6 @@ class Softplus(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Any shape to the same shape."""
         return F.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self) -> str:
-        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class Softsign(Module):
@@ -385,7 +379,7 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
-class GLU(Module):
+class GLU(Activation):
     """a · sigmoid(b) of the two halves a and b of the input along one dimension.
 
     Parameters
@@ -401,6 +395,8 @@ class GLU(Module):
     tensor([0.5000])
     """
 
+    shown = "dim"
+
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -408,6 +404,3 @@ class GLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         """(…, 2n, …) to (…, n, …)."""
         return F.glu(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"

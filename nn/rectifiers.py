@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygrad_edu.creation import empty
 from tinygrad_edu.nn import functional as F
+from tinygrad_edu.nn._activation import Activation, InPlace
 from tinygrad_edu.nn.init import constant_
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
@@ -26,22 +27,7 @@ __all__ = [
 ]
 
 
-class _InPlace(Module):
-    """A nonlinearity that may overwrite its input."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def settings(self) -> str:
-        """What the representation shows before `inplace`."""
-        return ""
-
-    def extra_repr(self) -> str:
-        return ", ".join(part for part in (self.settings(), "inplace=True" if self.inplace else "") if part)
-
-
-class ReLU(_InPlace):
+class ReLU(InPlace):
     """max(0, x), element by element.
 
     Parameters
@@ -62,7 +48,7 @@ class ReLU(_InPlace):
         return F.relu(input, self.inplace)
 
 
-class ReLU6(_InPlace):
+class ReLU6(InPlace):
     """min(max(0, x), 6), element by element.
 
     Parameters
@@ -83,7 +69,7 @@ class ReLU6(_InPlace):
         return F.relu6(input, self.inplace)
 
 
-class LeakyReLU(_InPlace):
+class LeakyReLU(InPlace):
     """x where it is positive, negative_slope · x elsewhere.
 
     Parameters
@@ -101,6 +87,8 @@ class LeakyReLU(_InPlace):
     tensor([-0.5000,  2.0000])
     """
 
+    shown = "negative_slope"
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.negative_slope = negative_slope
@@ -109,11 +97,8 @@ class LeakyReLU(_InPlace):
         """Any shape to the same shape."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
-    def settings(self) -> str:
-        return f"negative_slope={self.negative_slope}"
 
-
-class RReLU(_InPlace):
+class RReLU(InPlace):
     """A leaky ReLU whose slope is drawn anew for each element while training, and is the mean slope afterwards.
 
     Parameters
@@ -131,6 +116,8 @@ class RReLU(_InPlace):
     tensor([-0.5000,  2.0000])
     """
 
+    shown = "lower upper"
+
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.lower = lower
@@ -140,11 +127,8 @@ class RReLU(_InPlace):
         """Any shape to the same shape."""
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
-    def settings(self) -> str:
-        return f"lower={self.lower}, upper={self.upper}"
 
-
-class PReLU(Module):
+class PReLU(Activation):
     """x where it is positive, weight · x elsewhere, with a slope that is learnt.
 
     Source: He et al., Delving deep into rectifiers, ICCV (2015).
@@ -171,6 +155,8 @@ class PReLU(Module):
     tensor([-0.2500,  2.0000], grad_fn=<Prelu>)
     """
 
+    shown = "num_parameters"
+
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
         self.num_parameters = num_parameters
@@ -186,11 +172,8 @@ class PReLU(Module):
         """Any shape to the same shape; several slopes need (N, C, …) or (N, C)."""
         return F.prelu(input, self.weight)
 
-    def extra_repr(self) -> str:
-        return f"num_parameters={self.num_parameters}"
 
-
-class Threshold(_InPlace):
+class Threshold(InPlace):
     """x where it is above the threshold, value elsewhere.
 
     Parameters
@@ -210,6 +193,8 @@ class Threshold(_InPlace):
     tensor([9., 2.])
     """
 
+    shown = "threshold value"
+
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.threshold = threshold
@@ -219,11 +204,8 @@ class Threshold(_InPlace):
         """Any shape to the same shape."""
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
-    def settings(self) -> str:
-        return f"threshold={self.threshold}, value={self.value}"
 
-
-class Hardtanh(_InPlace):
+class Hardtanh(InPlace):
     """x limited to [min_val, max_val].
 
     Parameters
@@ -241,6 +223,8 @@ class Hardtanh(_InPlace):
     tensor([-1.,  1.])
     """
 
+    shown = "min_val max_val"
+
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         if min_val >= max_val:
@@ -252,11 +236,8 @@ class Hardtanh(_InPlace):
         """Any shape to the same shape."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
-    def settings(self) -> str:
-        return f"min_val={self.min_val}, max_val={self.max_val}"
 
-
-class Hardsigmoid(_InPlace):
+class Hardsigmoid(InPlace):
     """relu6(x + 3) / 6, a sigmoid made of three lines.
 
     Parameters
@@ -280,7 +261,7 @@ class Hardsigmoid(_InPlace):
         return ""  # as PyTorch prints it
 
 
-class Hardswish(_InPlace):
+class Hardswish(InPlace):
     """x · relu6(x + 3) / 6.
 
     Parameters

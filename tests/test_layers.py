@@ -188,6 +188,77 @@ def test_dropout_drops_independently_across_calls_and_elements() -> None:
     assert abs(correlations).max() < 6 / math.sqrt(400)
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("Dropout1d", (40, 50, 3)),
+        ("Dropout1d", (500, 3)),
+        ("Dropout2d", (40, 50, 2, 2)),
+        ("Dropout2d", (40, 50, 3)),
+        ("Dropout3d", (40, 50, 1, 2, 2)),
+        ("Dropout3d", (500, 2, 2, 2)),
+    ],
+)
+def test_channels_are_dropped_as_a_whole(name: str, shape: Any) -> None:
+    tg.manual_seed(0)
+    x = tg.full(shape, 2.0, requires_grad=True)
+    y = getattr(nn, name)(0.25)(x)
+    lead = 1 if shape[0] == 500 else 2
+    rows = y.detach().numpy().reshape(int(np.prod(shape[:lead])), -1)
+    assert (rows == rows[:, :1]).all()
+    np.testing.assert_allclose(sorted(set(rows[:, 0])), [0, 2 / 0.75], rtol=1e-6)
+    assert abs((rows[:, 0] == 0).mean() - 0.25) < 0.06
+    y.backward(tg.ones(shape))
+    np.testing.assert_allclose(x.grad.numpy() * 2, y.detach().numpy())
+    with pytest.raises(ValueError, match=f"{name.lower()}: expected an input"):
+        getattr(nn, name)()(tg.zeros(3))
+
+
+@pytest.mark.parametrize("name", ["alpha_dropout", "feature_alpha_dropout"])
+def test_alpha_dropout_keeps_mean_and_variance(name: str) -> None:
+    tg.manual_seed(0)
+    x = tg.randn(300, 400, dtype=tg.float64).requires_grad_()
+    y = getattr(F, name)(x, 0.3, training=True)
+    assert abs(float(y.mean())) < 0.01 and abs(float(y.std()) - 1) < 0.01
+    (slopes,) = tg.autograd.grad(y.sum(), x)
+    scale = 1 / math.sqrt((1.7580993408473766**2 * 0.3 + 1) * 0.7)
+    np.testing.assert_allclose(sorted(set(slopes.numpy().ravel())), [0, scale], rtol=1e-12)
+    dropped = y.detach().numpy()[slopes.numpy() == 0]
+    np.testing.assert_allclose(dropped, -1.7580993408473766 * scale * 0.7, rtol=1e-12)
+    assert getattr(F, name)(x, 0.3) is x
+    assert not getattr(F, name)(x, 1.0, training=True).detach().numpy().any()
+
+
+@pytest.mark.parametrize(
+    "name", ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]
+)
+def test_dropouts_print_and_refuse_as_pytorch_does(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    assert repr(getattr(nn, name)(0.3)) == repr(getattr(torch.nn, name)(0.3))
+    x = tg.ones(1, 2, 3) if name == "Dropout1d" else tg.ones(1, 2, 3, 1)
+    assert getattr(nn, name)(0.3).eval()(x).equal(x)
+    with pytest.raises(ValueError, match=f"{name}: p must be a probability"):
+        getattr(nn, name)(1.5)
+
+
+def test_gumbel_softmax_draws_classes_by_their_probability() -> None:
+    tg.manual_seed(0)
+    logits = tg.tensor([0.0, 1.0, 2.0], dtype=tg.float64).expand(30_000, 3).clone().requires_grad_()
+    hard = F.gumbel_softmax(logits, 0.5, hard=True)
+    np.testing.assert_allclose(hard.mean(0).tolist(), tg.softmax(logits[0], 0).tolist(), atol=0.01)
+    assert sorted(set(hard.detach().numpy().round(12).ravel())) == [0, 1]
+    tg.manual_seed(1)
+    soft = F.gumbel_softmax(logits, 2.0, dim=1)
+    tg.manual_seed(1)
+    straight = F.gumbel_softmax(logits, 2.0, True, dim=1)
+    weights = tg.randn(30_000, 3, dtype=tg.float64)
+    (one,) = tg.autograd.grad((soft * weights).sum(), logits)
+    (two,) = tg.autograd.grad((straight * weights).sum(), logits)
+    np.testing.assert_allclose(one.numpy(), two.numpy())
+    with pytest.raises(ValueError, match="tau must be positive"):
+        F.gumbel_softmax(logits, 0.0)
+
+
 # Shapes and identity ---------------------------------------------------------------------------------------------------
 
 

@@ -69,11 +69,12 @@ from tinygrad_edu.creation import (
 )
 from tinygrad_edu.model_summary import summary
 from tinygrad_edu.multiply_adds import count_multiply_adds
-from tinygrad_edu.ops.activation import dropout, log_softmax, softmax
+from tinygrad_edu.ops.activation import log_softmax, softmax
 from tinygrad_edu.ops.counting import bincount, histc
 from tinygrad_edu.ops.decompositions import cholesky, qr
 from tinygrad_edu.ops.diagonal import diag, diag_embed, diagonal, trace
 from tinygrad_edu.ops.distinct import unique, unique_consecutive
+from tinygrad_edu.ops.dropout import dropout
 from tinygrad_edu.ops.einsum import einsum, inner, tensordot
 from tinygrad_edu.ops.elementwise import (
     abs,

@@ -1,10 +1,10 @@
-"""Softmax, its logarithm, and dropout."""
+"""Softmax and its logarithm."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.function import RESULT, Op, run, run1
+from tinygrad_edu.function import RESULT, Op, run1
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._types import axis_of, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise._base import own_kernel
@@ -81,40 +81,3 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """ln softmax(x) along ``dim``, computed without overflow: x - logsumexp(x)."""
     x = to_float(input if dtype is None else input.to(dtype))
     return run1(LogSoftmax, x, axis_of(dim, len(shape_of(x))))
-
-
-class Dropout(Op):
-    __slots__ = ()
-    saves_constants = True
-
-    def forward(self, x: Any, mask: Any) -> Any:
-        self.saved = (mask,)
-        return x * mask
-
-    def backward(self, g: Any) -> Any:
-        (mask,) = self.saved
-        return g * mask
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability ``p`` and scale the others by 1 / (1 - p), while training.
-
-    The expected value is the input's. Source: Srivastava et al., Dropout, JMLR 15 (2014).
-
-    Raises
-    ------
-    ValueError
-        When ``p`` is not a probability.
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must be a probability between 0 and 1, got {p}")
-    shape = shape_of(input)
-    if not training or p == 0:
-        return input
-    from tinygrad_edu.random import raw_uniform
-
-    raw = input._data
-    ns = xp(raw)
-    keep = ns.astype(raw_uniform(input, shape) >= p, raw.dtype)
-    out = run(Dropout(), (input, keep * (1 / (1 - p)) if p < 1 else keep * 0))
-    return input._rebind(out) if inplace else out

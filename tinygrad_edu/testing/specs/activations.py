@@ -76,7 +76,33 @@ def _weight_gradient(g: Any, w: Any) -> Any:
     return np.array([g.sum()]) if w.size == 1 else g.sum(tuple(i for i in range(g.ndim) if i != 1))
 
 
+def _inplace(name: str, *settings: float) -> OpSpec:
+    """An activation that is written into its input: here a copy, as a leaf must not be overwritten."""
+    written, plain = getattr(F, f"{name}_"), getattr(F, name)
+    return OpSpec(
+        f"F.{name}_",
+        lambda x: written(x.clone(), *settings),
+        away(-1.0, 0.0, 1.0),
+        reference=lambda x: plain(tg.tensor(x), *settings).numpy(),
+        torch=lambda torch, x: getattr(torch.nn.functional, f"{name}_")(x.clone(), *settings),
+        errors=(Bad(lambda: (tg.tensor([True]),), TypeError, name),),
+        dtypes=_FLOATS,
+    )
+
+
+_INPLACE = {
+    "relu": (),
+    "celu": (0.5,),
+    "elu": (0.5,),
+    "hardtanh": (-1.0, 1.0),
+    "leaky_relu": (0.25,),
+    "rrelu": (0.25, 0.75),
+    "selu": (),
+    "threshold": (0.0, 0.5),
+}
+
 SPECS = [
+    *(_inplace(name, *settings) for name, settings in _INPLACE.items()),
     _rectifier(
         "relu",
         lambda x: np.maximum(x, 0),

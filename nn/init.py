@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec
 
-from tinygrad_edu.creation import arange, empty, eye
+from tinygrad_edu import linalg
+from tinygrad_edu.creation import arange, empty
+from tinygrad_edu.creation import eye as identity
 from tinygrad_edu.grad_mode import no_grad
-from tinygrad_edu.ops.elementwise import exp, square
+from tinygrad_edu.ops.elementwise import exp, square, where
 from tinygrad_edu.random import rand, randn
 from tinygrad_edu.tensor import Tensor
 
@@ -16,19 +21,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "calculate_gain",
+    "constant",
     "constant_",
+    "dirac",
+    "dirac_",
+    "eye",
     "eye_",
+    "kaiming_normal",
     "kaiming_normal_",
+    "kaiming_uniform",
     "kaiming_uniform_",
+    "normal",
     "normal_",
     "ones_",
+    "orthogonal",
     "orthogonal_",
+    "sparse",
+    "sparse_",
     "trunc_normal_",
+    "uniform",
     "uniform_",
+    "xavier_normal",
     "xavier_normal_",
+    "xavier_uniform",
     "xavier_uniform_",
     "zeros_",
 ]
+
+P = ParamSpec("P")
 
 _GAINS: dict[str, float] = {
     **dict.fromkeys(("linear", "sigmoid"), 1.0),
@@ -105,7 +125,77 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.dim() != 2:
         raise ValueError(f"eye_: expected a matrix, got shape {tuple(tensor.shape)}")
-    return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
+    return tensor.copy_(identity(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
+
+
+@no_grad()
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Make the weight of a convolution the identity: each output channel passes on the input channel of its number.
+
+    Parameters
+    ----------
+    tensor : Tensor, (out channels, in channels / groups, kernel size in 1 to 3 dimensions)
+        One in the middle of the kernel, zeros elsewhere; output channels without a partner are zero.
+    groups : int, default 1
+        Of the convolution; each has its own identity.
+
+    Raises
+    ------
+    ValueError
+        When the tensor has other dimensions, or its output channels do not fall into so many groups.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import nn
+    >>> nn.init.dirac_(tg.empty(2, 1, 3), groups=2).tolist()
+    [[[0.0, 1.0, 0.0]], [[0.0, 1.0, 0.0]]]
+    """
+    if not 3 <= tensor.dim() <= 5:
+        raise ValueError(f"dirac_: expected 3, 4 or 5 dimensions, got shape {tuple(tensor.shape)}")
+    if groups < 1 or tensor.shape[0] % groups:
+        raise ValueError(f"dirac_: {tensor.shape[0]} output channels do not fall into {groups} groups")
+    each = tensor.shape[0] // groups
+    middle = [n // 2 for n in tensor.shape[2:]]
+    tensor.zero_()
+    for start in range(0, tensor.shape[0], max(each, 1)):
+        for channel in range(min(each, tensor.shape[1])):
+            tensor[(start + channel, channel, *middle)] = 1
+    return tensor
+
+
+@no_grad()
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Fill a matrix from N(0, std²) with a share of zeros, the same number in each column.
+
+    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010.
+
+    Parameters
+    ----------
+    sparsity : float
+        The share of zeros, in [0, 1]; their number is rounded up.
+    std : float
+
+    Raises
+    ------
+    ValueError
+        When the tensor is no matrix or `sparsity` no share.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import nn
+    >>> (nn.init.sparse_(tg.empty(10, 2), sparsity=0.75) == 0).sum(0)
+    tensor([8, 8])
+    """
+    if tensor.dim() != 2:
+        raise ValueError(f"sparse_: expected a matrix, got shape {tuple(tensor.shape)}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity must be between 0 and 1, got {sparsity}")
+    rows, columns = tensor.shape
+    tensor.normal_(0, std, generator=generator)
+    order = rand(rows, columns, device=tensor.device, generator=generator).argsort(0)
+    return tensor.masked_fill_(order < math.ceil(sparsity * rows), 0)
 
 
 @no_grad()
@@ -157,7 +247,7 @@ def _truncated_normal(n: int, low: float, high: float, like: Tensor, generator: 
     return out
 
 
-def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
+def _calculate_fan_in_and_fan_out(tensor: Tensor, name: str = "init") -> tuple[int, int]:
     """How many inputs feed an output of the layer that has this weight, and how many outputs an input feeds."""
     if tensor.dim() < 2:
         raise ValueError(f"{name}: fan-in and fan-out need at least 2 dimensions, got shape {tuple(tensor.shape)}")
@@ -179,14 +269,14 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     >>> bool((w.abs() <= 1).all())
     True
     """
-    fan_in, fan_out = _fans("xavier_uniform_", tensor)
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor, "xavier_uniform_")
     bound = gain * math.sqrt(6 / max(fan_in + fan_out, 1))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from N(0, s²) with s = gain · √(2 / (fan_in + fan_out)); see :func:`xavier_uniform_`."""
-    fan_in, fan_out = _fans("xavier_normal_", tensor)
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor, "xavier_normal_")
     return normal_(tensor, 0.0, gain * math.sqrt(2 / max(fan_in + fan_out, 1)), generator)
 
 
@@ -194,8 +284,9 @@ def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: s
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"{name}: mode must be 'fan_in' or 'fan_out', got {mode!r}")
     if tensor.numel() == 0:
+        warnings.warn(f"{name}: a tensor without elements has nothing to fill", stacklevel=3)
         return 0.0
-    fan_in, fan_out = _fans(name, tensor)
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor, name)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
@@ -259,18 +350,40 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if tensor.numel() == 0:
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    short, long = min(rows, columns), max(rows, columns)
-    q = randn(
-        short,
-        long,
+    draws = randn(
+        max(rows, columns),
+        min(rows, columns),
         dtype=tensor.dtype if tensor.dtype.bits >= 32 else "float32",
         device=tensor.device,
         generator=generator,
     )
-    for i in range(short):
-        v = q[i]
-        for _ in range(2):  # once more takes away what rounding left of the earlier directions
-            v = v - (q[:i] @ v) @ q[:i] if i else v
-        q[i] = v / v.norm()
-    q = q if rows <= columns else q.T
-    return tensor.copy_((q * gain).reshape(tensor.shape))
+    q, r = linalg.qr(draws)
+    q = q * where(r.diagonal() < 0, -1.0, 1.0)  # without this, some rotations would be likelier than others
+    return tensor.copy_(((q.T if rows < columns else q) * gain).reshape(tensor.shape))
+
+
+def _deprecated(fill: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """An older name of a function, which warns."""
+    name = fill.__name__.removesuffix("_")
+
+    @functools.wraps(fill)
+    def deprecated(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        warnings.warn(f"nn.init.{name} is deprecated; use nn.init.{name}_", FutureWarning, stacklevel=2)
+        return fill(*args, **kwargs)
+
+    deprecated.__name__ = deprecated.__qualname__ = name
+    deprecated.__doc__ = f"Deprecated: the older name of :func:`{name}_`."
+    return deprecated
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+sparse = _deprecated(sparse_)
+orthogonal = _deprecated(orthogonal_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)

@@ -99,8 +99,70 @@ def test_constants() -> None:
     assert w.requires_grad and w.is_leaf
 
 
+def test_every_public_name_of_pytorch_is_here() -> None:
+    torch = pytest.importorskip("torch")
+    names = {
+        name
+        for name, value in vars(torch.nn.init).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == torch.nn.init.__name__
+    }
+    assert names <= set(init.__all__) and all(callable(getattr(init, name)) for name in names)
+
+
+@given(
+    st.sampled_from([1, 2, 3]),
+    st.integers(1, 2),
+    st.integers(1, 3),
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+)
+def test_convolutions_that_change_nothing(groups: int, out: int, channels: int, kernel: list[int]) -> None:
+    torch = pytest.importorskip("torch")
+    shape = (groups * out, channels, *kernel)
+    w = nn.Parameter(tg.full(shape, math.nan, dtype="float64"))
+    assert init.dirac_(w, groups) is w and w.is_leaf
+    np.testing.assert_array_equal(w.detach().numpy(), torch.nn.init.dirac_(torch.empty(shape), groups).numpy())
+
+
+def test_sparse_matrices() -> None:
+    tg.manual_seed(0)
+    w = init.sparse_(nn.Parameter(tg.full((40, 500), math.nan)), 0.33, std=2.0).detach().numpy()
+    zeros = w == 0
+    np.testing.assert_array_equal(zeros.sum(0), 14)  # 13.2 rounded up
+    assert distance(w[~zeros], lambda v: (1 + math.erf(v / 2 / math.sqrt(2))) / 2) < 2.2
+    # Each row is as likely as any other: the number of zeros in one has this mean and standard deviation.
+    share = 14 / 40
+    assert abs(zeros.sum(1) - 500 * share).max() < 4.5 * math.sqrt(500 * share * (1 - share))
+    first = init.sparse_(tg.empty(5, 5), 0.5, generator=tg.Generator().manual_seed(1))
+    assert first.equal(init.sparse_(tg.empty(5, 5), 0.5, generator=tg.Generator().manual_seed(1)))
+
+
+@pytest.mark.parametrize("name", [n for n in init.__all__ if not n.endswith("_") and n != "calculate_gain"])
+def test_older_names_warn_and_do_the_same(name: str) -> None:
+    shape, args = ((3, 3, 3), ()) if name == "dirac" else ((3, 3), {"constant": (0.5,), "sparse": (0.5,)}.get(name, ()))
+    tg.manual_seed(0)
+    expected = getattr(init, f"{name}_")(tg.empty(*shape), *args)
+    tg.manual_seed(0)
+    with pytest.warns(FutureWarning, match=f"nn.init.{name} is deprecated; use nn.init.{name}_"):
+        found = getattr(init, name)(tg.empty(*shape), *args)
+    assert found.equal(expected) and getattr(init, name).__name__ == name
+
+
+def test_nothing_to_fill() -> None:
+    with pytest.warns(UserWarning, match="kaiming_uniform_: a tensor without elements"):
+        assert init.kaiming_uniform_(tg.empty(0, 3)).shape == (0, 3)
+    assert init.orthogonal_(tg.empty(3, 0)).shape == (3, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("name", ["orthogonal_", "trunc_normal_", "normal_", "uniform_", "xavier_normal_"])
+def test_types_stay(name: str, dtype: str) -> None:
+    w = getattr(init, name)(tg.empty(4, 3, dtype=dtype))
+    assert w.dtype is getattr(tg, dtype) and np.isfinite(w.float().numpy()).all()
+
+
 @pytest.mark.parametrize(
-    ("name", "options"), [(n, o[0]) for n, o in (UNIFORM | NORMAL).items()] + [("trunc_normal_", {})]
+    ("name", "options"),
+    [(n, o[0]) for n, o in (UNIFORM | NORMAL).items()] + [("trunc_normal_", {}), ("orthogonal_", {})],
 )
 def test_a_generator_or_a_seed_repeats_the_values(name: str, options: dict[str, Any]) -> None:
     def with_generator(seed: int) -> np.ndarray:
@@ -133,6 +195,10 @@ def test_gains_are_those_of_pytorch(name: str) -> None:
         (lambda: init.calculate_gain("leaky_relu", "0.1"), "must be a number"),
         (lambda: init.orthogonal_(tg.empty(3)), r"orthogonal_.* \(3,\)"),
         (lambda: init.eye_(tg.empty(3)), r"eye_.* \(3,\)"),
+        (lambda: init.dirac_(tg.empty(3, 3)), r"dirac_.* \(3, 3\)"),
+        (lambda: init.dirac_(tg.empty(3, 3, 3), 2), "dirac_: 3 output channels .* 2 groups"),
+        (lambda: init.sparse_(tg.empty(3), 0.5), r"sparse_.* \(3,\)"),
+        (lambda: init.sparse_(tg.empty(3, 3), 1.5), "sparse_: sparsity .* 1.5"),
         (lambda: init.trunc_normal_(tg.empty(3), a=2.0, b=1.0), "a < b"),
         (lambda: init.uniform_(tg.empty(3), 2.0, 1.0), "uniform_: .* 2.0 to 1.0"),
         (lambda: init.normal_(tg.empty(3), 0.0, -1.0), "normal_: .* got -1.0"),

@@ -168,6 +168,7 @@ def test_logsigmoid(values: list[float]) -> None:
         ),
         (lambda: F.cross_entropy(tg.zeros(2, 3), tg.tensor([0, -1])), IndexError, "target -1"),
         (lambda: F.cross_entropy(tg.zeros(2, 3), tg.tensor([0])), ValueError, r"\(2,\) .* or \(2, 3\) .* got \(1,\)"),
+        (lambda: F.cross_entropy(tg.zeros(2), tg.zeros(2), ignore_index=1), ValueError, "none can be ignored"),
         (lambda: F.cross_entropy(tg.zeros(2, 3), tg.zeros(2)), ValueError, r"class numbers must be integers"),
         (lambda: F.cross_entropy(tg.zeros(2, 3), tg.tensor([True, False])), TypeError, "integers, got .*bool"),
         (lambda: F.cross_entropy(tg.tensor(1.0), tg.tensor(0)), ValueError, "dimension of classes"),

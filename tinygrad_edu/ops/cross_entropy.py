@@ -143,6 +143,8 @@ def cross_entropy(
     if input.dtype.bits == 16 and not (target.is_floating_point() and target.dtype is not input.dtype):
         return _widened(cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
     if target.is_floating_point():
+        if ignore_index >= 0:
+            raise ValueError(f"cross_entropy: of probabilities none can be ignored, got ignore_index={ignore_index}")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, axis)
     x, labels, keep, counted = _rows("cross_entropy", input, target, axis, ignore_index)
     if weight is None and label_smoothing == 0 and reduction != "none":

@@ -6,7 +6,7 @@ optimizer together.
 
 from __future__ import annotations
 
-from tinygrad_edu.optim.lr_scheduler.base import LRScheduler
+from tinygrad_edu.optim.lr_scheduler.base import LRScheduler, _LRScheduler
 from tinygrad_edu.optim.lr_scheduler.composed import ChainedScheduler, SequentialLR
 from tinygrad_edu.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from tinygrad_edu.optim.lr_scheduler.cyclic import CyclicLR, OneCycleLR
@@ -31,6 +31,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
+    "_LRScheduler",
     "noam",
     "warmup",
 ]

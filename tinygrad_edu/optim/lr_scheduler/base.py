@@ -131,6 +131,10 @@ class LRScheduler:
         self.__dict__.update(copy.deepcopy(state_dict))
 
 
+class _LRScheduler(LRScheduler):
+    """The name that older programs subclass."""
+
+
 class Schedule(LRScheduler):
     """Base class of the schedulers here: a subclass says how a group's rate follows from the one before."""
 

@@ -64,7 +64,7 @@ class SequentialLR(_Composed):
     Raises
     ------
     ValueError
-        When the numbers do not fit or the schedulers have different optimizers.
+        When the numbers do not fit, the schedulers have different optimizers, or a later one is itself made of others.
 
     Examples
     --------
@@ -91,6 +91,12 @@ class SequentialLR(_Composed):
             raise ValueError(
                 f"SequentialLR: expected {len(schedulers) - 1} milestones for {len(schedulers)} schedulers, got {len(milestones)}"
             )
+        for i, scheduler in enumerate(schedulers[1:], 1):
+            if isinstance(scheduler, _Composed):
+                raise ValueError(
+                    f"SequentialLR: a {type(scheduler).__name__} at place {i} cannot begin later, since it has no rate of epoch 0; "
+                    "make one SequentialLR of all parts"
+                )
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         # Every part has made its first step already, each on the rates of the one before.

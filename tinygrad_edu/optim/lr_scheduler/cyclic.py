@@ -17,11 +17,11 @@ class _WithMomentum(Schedule):
 
     def _start_momentum(
         self, optimizer: Optimizer, cycle_momentum: bool, base: Any, largest: Any, last_epoch: int
-    ) -> tuple[list[Any], list[Any]]:
-        """The smallest and largest momentum of each group, which begin with the largest."""
+    ) -> tuple[list[Any], list[Any]] | None:
+        """The smallest and largest momentum of each group, which begin with the largest; None where it stays."""
         self.cycle_momentum = cycle_momentum
         if not cycle_momentum:
-            return [], []
+            return None
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError(
                 f"{type(self).__name__}: {type(optimizer).__name__} has neither momentum nor betas; pass cycle_momentum=False"
@@ -123,9 +123,9 @@ class CyclicLR(_WithMomentum):
         self.scale_mode = scale_mode
         if scale_fn is None:
             self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
-        self.base_momentums, self.max_momentums = self._start_momentum(
-            optimizer, cycle_momentum, base_momentum, max_momentum, last_epoch
-        )
+        momenta = self._start_momentum(optimizer, cycle_momentum, base_momentum, max_momentum, last_epoch)
+        if momenta is not None:
+            self.base_momentums, self.max_momentums = momenta
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 

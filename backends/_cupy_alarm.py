@@ -29,6 +29,15 @@ extern "C" __global__ void tinygrad_edu_check(const Int* index, Int count, Int l
 }
 """
 )
+HOLDS = (
+    ALARM
+    + """
+extern "C" __global__ void tinygrad_edu_holds(const bool* condition, Int count, Int* alarm, Int slot) {
+    Int i = (Int)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count && !condition[i]) raise_alarm(alarm, slot, i);
+}
+"""
+)
 MOST_MESSAGES = 1 << 16
 
 
@@ -37,23 +46,23 @@ class Alarm:
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
-        self._kernels = Kernels(cupy, CHECK)
-        self._messages: list[str] = []
+        self._kernels = {name: Kernels(cupy, source) for name, source in (("check", CHECK), ("holds", HOLDS))}
+        self._errors: list[tuple[type[Exception], str]] = []
         self._slots: dict[str, int] = {}
         self.array = cupy.zeros((2,), cupy.int64)
         self.armed = False  # whether a kernel that may raise it has been started since it was last read
 
-    def slot(self, message: str) -> int:
+    def slot(self, message: str, kind: type[Exception] = IndexError) -> int:
         """The number, from 1, under which a kernel reports: ``message`` with ``{}`` for the bad index."""
         self.armed = True
         found = self._slots.get(message)
         if found is None:
-            if len(self._messages) >= MOST_MESSAGES:
+            if len(self._errors) >= MOST_MESSAGES:
                 self.look()
-                self._messages, self._slots = [], {}
+                self._errors, self._slots = [], {}
                 self.armed = True
-            self._messages.append(message)
-            found = self._slots[message] = len(self._messages)
+            self._errors.append((kind, message))
+            found = self._slots[message] = len(self._errors)
         return found
 
     def check(self, index: Array, least: int, most: int, message: str) -> None:
@@ -61,14 +70,22 @@ class Alarm:
         if index.size:
             index = self._cupy.ascontiguousarray(index.astype(self._cupy.int64, copy=False))
             call = (index, index.size, least, most, self.array, self.slot(message))
-            self._kernels("check", np.dtype("float32"), *elements(index.size), *call)
+            self._kernels["check"]("check", np.dtype("float32"), *elements(index.size), *call)
+
+    def demand(self, condition: Array, message: str, kind: type[Exception]) -> None:
+        """Report where an array of truth values is false."""
+        if condition.size:
+            condition = self._cupy.ascontiguousarray(condition)
+            call = (condition, condition.size, self.array, self.slot(message, kind))
+            self._kernels["holds"]("holds", np.dtype("float32"), *elements(condition.size), *call)
 
     def look(self) -> None:
-        """Raise ``IndexError`` when a kernel has reported an index; waits for the card."""
+        """Raise what a kernel has reported; waits for the card."""
         if not self.armed:
             return
         self.armed = False
         slot, value = self._cupy.asnumpy(self.array).tolist()
         if slot:
             self.array.fill(0)
-            raise IndexError(self._messages[slot - 1].format(value))
+            kind, message = self._errors[slot - 1]
+            raise kind(message.format(value))

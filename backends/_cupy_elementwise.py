@@ -53,4 +53,7 @@ def kernels_of(cupy: Any) -> dict[str, Callable[..., Any]]:
     for given, table in (("y", BY_RESULT), ("x", BY_ARGUMENT)):
         for name, source in table.items():
             kernels[f"{name}_backward"] = made(f"T g, T {given}", "T out", source, f"{name}_backward")
+    kernels["dropout_backward"] = made(
+        "T g, bool kept, float64 factor", "T out", "out = (T)(kept ? (A)g * (A)factor : (A)0);", "dropout_backward"
+    )
     return kernels

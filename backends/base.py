@@ -155,6 +155,12 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until all work given to the device is done."""
 
+    def demand(self, condition: Array, message: str, kind: type[Exception]) -> None:
+        """Raise an error of this kind unless all truth values are true: now, or where looking would wait for the device, when one
+        next waits for it."""
+        if not bool(self.namespace.all(condition)):
+            raise kind(message)
+
     def raise_pending(self) -> None:
         """Raise what the device found out of range since it was last waited for; called where one waits anyway."""
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn
 from tinygrad_edu.backends._cupy_alarm import Alarm
+from tinygrad_edu.backends._cupy_norms import Norms
 from tinygrad_edu.backends._cupy_optim import Together
+from tinygrad_edu.backends._cupy_random import Philox, Random
 from tinygrad_edu.backends._cupy_rows import Rows
 from tinygrad_edu.backends.base import Array, Backend, BackendError, load
 
@@ -45,9 +47,13 @@ class CupyBackend(Backend):
         self._alarms: dict[int, Alarm] = {}
         self._rows = Rows(cupy, self.alarm)
         self._together = Together(cupy)
+        self._norms = Norms(cupy)
+        self._random = Random(cupy)
         self.kernels = {
             **_cupy_elementwise.kernels_of(cupy),
             **self._rows.kernels(),
+            **self._norms.kernels(),
+            **self._random.kernels(),
             **self._together.kernels(),
             **_cupy_rnn.kernels_of(cupy),
         }
@@ -112,6 +118,11 @@ class CupyBackend(Backend):
             with self._cupy.cuda.Device(index):
                 found = alarms[index] = Alarm(self._cupy)
         return found
+
+    def demand(self, condition: Array, message: str, kind: type[Exception]) -> None:
+        self.alarm(condition).demand(condition, message.replace("{", "{{").replace("}", "}}"), kind)
+        if self.checks_indices:
+            self.raise_pending()
 
     def raise_pending(self) -> None:
         for alarm in self._family[0]._alarms.values():
@@ -193,3 +204,34 @@ class CupyBackend(Backend):
 
     def fmod(self, x: Array, y: Any) -> Array:
         return self._cupy.fmod(x, y)
+
+    # Random numbers ----------------------------------------------------------------------------------------------------
+
+    def generator(self, seed: int) -> Philox:
+        return Philox(seed)
+
+    def random_uniform(self, generator: Philox, shape: Sequence[int], dtype: Any) -> Array:
+        with self._cupy.cuda.Device(self.index):
+            return self._random.reals("uniform", generator, shape, np.dtype(dtype))
+
+    def random_normal(self, generator: Philox, shape: Sequence[int], dtype: Any) -> Array:
+        with self._cupy.cuda.Device(self.index):
+            return self._random.reals("normal", generator, shape, np.dtype(dtype))
+
+    def random_integers(self, generator: Philox, low: int, high: int, shape: Sequence[int]) -> Array:
+        with self._cupy.cuda.Device(self.index):
+            return self._random.integers(generator, low, high, shape)
+
+    def random_permutation(self, generator: Philox, n: int) -> Array:
+        with self._cupy.cuda.Device(self.index):
+            return self._random.permutation(generator, n)
+
+    def random_poisson(self, generator: Philox, rates: Array) -> Array:
+        with self._cupy.cuda.Device(self.index):
+            return self._random.poisson(generator, rates)
+
+    def get_random_state(self, generator: Philox) -> str:
+        return generator.get_state()
+
+    def set_random_state(self, generator: Philox, state: str) -> None:
+        generator.set_state(state)

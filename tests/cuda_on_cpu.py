@@ -87,6 +87,9 @@ template <class V> V __shfl_xor_sync(unsigned, V x, int k) {
 template <class V, class W> V atomicAdd(V* at, W x) { V old = *at; *at = old + (V)x; return old; }
 template <class V, class W, class X> V atomicCAS(V* at, W is, X to) { V old = *at; if (old == (V)is) *at = (V)to; return old; }
 template <class V, class W> V atomicExch(V* at, W to) { V old = *at; *at = (V)to; return old; }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned long long)(((unsigned __int128)a * b) >> 64);
+}
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)(((unsigned long long)a * b) >> 32); }
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import tinygrad_edu as tg
 from tinygrad_edu import backends, generator, nn
@@ -107,6 +108,113 @@ def test_cross_entropy(cuda: Any, kind: str, rows: int, width: int, reduction: s
     settings: dict[str, Any] = {"reduction": reduction, "ignore_index": ignored}
     x = rng.normal(size=(rows, width)) * 4
     agree(kind, lambda x: F.cross_entropy(x, tg.tensor(target, device=x.device), **settings), x, scale=10)
+
+
+NORMS: dict[str, tuple[Callable[..., Any], tuple[int, ...], bool]] = {
+    "layer": (lambda x, w, b: F.layer_norm(x, tuple(w.shape), w, b), (7, 40), True),
+    "layer over two": (lambda x, w, b: F.layer_norm(x, tuple(w.shape), w, b), (3, 2, 5), True),
+    "layer, long": (lambda x, w, b: F.layer_norm(x, tuple(w.shape), w, b), (2, 2000), True),
+    "rms": (lambda x, w, b: F.rms_norm(x, tuple(w.shape), w) + b, (80, 33), True),
+    "group": (lambda x, w, b: F.group_norm(x, 2, w, b), (3, 4, 2, 3), False),
+    "batch": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), (5, 3, 4), False),
+    "batch, long": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), (3000, 2), False),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_normalisation(cuda: Any, name: str, kind: str) -> None:
+    function, shape, last = NORMS[name]
+    rng = np.random.default_rng(4)
+    inner = shape[1:] if last else shape[1:2]
+    x, w, b = rng.normal(size=shape) * 3 + 5, rng.normal(size=inner), rng.normal(size=inner)
+    agree(kind, function, x, w, b, scale=20)
+
+
+def test_philox_gives_the_numbers_of_its_authors(cuda: Any) -> None:
+    (first,) = cuda.to_host(cuda.random_uniform(cuda.generator(0), (1,), np.dtype("float64")))
+    assert first == (0x6627E8D5E169C58D >> 11) / 2**53  # the known answer for a counter and a key of zeros
+    (first,) = cuda.to_host(cuda.random_uniform(cuda.generator(2**64 - 1), (1,), np.dtype("float64")))
+    assert 0 <= first < 1
+
+
+@pytest.mark.parametrize("kind", TOLERANCE)
+def test_random_numbers_have_their_distributions(cuda: Any, kind: str) -> None:
+    tg.manual_seed(3)
+    u = tg.rand(50_001, dtype=kind, device="cuda").numpy().astype("float64")
+    assert 0 <= u.min() and u.max() < 1
+    assert stats.kstest(u, "uniform").pvalue > 1e-3 or kind == "float16"  # which has few numbers
+    z = tg.randn(50_001, dtype=kind, device="cuda").numpy().astype("float64")
+    assert stats.kstest(z, "norm").pvalue > 1e-3 or kind == "float16"
+    assert abs(z.mean()) < 0.02 and abs(z.std() - 1) < 0.02 and abs(np.corrcoef(z[:-1], z[1:])[0, 1]) < 0.02
+
+
+def test_drawn_integers_permutations_and_counts(cuda: Any) -> None:
+    tg.manual_seed(4)
+    x = tg.randint(-3, 4, (7000,), device="cuda").numpy()
+    assert stats.chisquare(np.bincount(x + 3, minlength=7)).pvalue > 1e-3
+    assert sorted(tg.randperm(100, device="cuda").tolist()) == list(range(100))
+    assert tg.randperm(100, device="cuda").tolist() != tg.randperm(100, device="cuda").tolist()
+    for rate in (0.5, 4.0, 30.0):
+        drawn = tg.poisson(tg.full((20_000,), rate, device="cuda")).numpy()
+        assert abs(drawn.mean() - rate) < 5 * np.sqrt(rate / 20_000) and abs(drawn.var() / rate - 1) < 0.1
+    found = tg.multinomial(tg.tensor([0.0, 3.0, 1.0], device="cuda"), 4000, replacement=True).numpy()
+    assert abs((found == 1).mean() - 0.75) < 0.04 and not (found == 0).any()
+    assert sorted(tg.multinomial(tg.tensor([1.0, 0.0, 2.0], device="cuda"), 2).tolist()) == [0, 2]
+    chosen = tg.bernoulli(tg.full((4000,), 0.3, device="cuda"))
+    assert abs(chosen.mean().item() - 0.3) < 0.04
+
+
+def test_a_state_of_the_generator_gives_the_same_numbers_again(cuda: Any) -> None:
+    card = tg.Generator("cuda").manual_seed(5)
+    card_state = card.get_state()
+    first = tg.randn(7, generator=card, device="cuda").tolist()
+    assert tg.randn(7, generator=card, device="cuda").tolist() != first
+    card.set_state(card_state)
+    assert tg.randn(7, generator=card, device="cuda").tolist() == first
+    with pytest.raises(ValueError, match="no generator state"):
+        card.set_state(tg.Generator("cpu").get_state())
+
+
+@pytest.mark.parametrize("kind", TOLERANCE)
+def test_dropout(cuda: Any, kind: str) -> None:
+    tg.manual_seed(6)
+    x = tg.ones(4001, dtype=kind, device="cuda", requires_grad=True)
+    y = F.dropout(x, 0.25)
+    y.sum().backward()
+    assert abs((y == 0).double().mean().item() - 0.25) < 0.04
+    assert x.grad.equal(y) and sorted(set(y.double().tolist())) == pytest.approx([0, 4 / 3], rel=1e-3)
+    assert F.dropout(x, 1.0).sum().item() == 0
+    (g,) = tg.autograd.grad((F.dropout(x, 0.5) ** 2).sum(), x, create_graph=True)
+    (gg,) = tg.autograd.grad(g.sum(), x)
+    assert set(gg.double().tolist()) == {0.0, 8.0}  # twice the square of the factor
+
+
+def test_drawing_does_not_wait(cuda: Any) -> None:
+    p = tg.full((9,), 0.5, device="cuda")
+    before = cupy_stub.Waits.count
+    tg.bernoulli(p), tg.multinomial(p, 2), tg.multinomial(p, 2, replacement=True), tg.poisson(p), tg.normal(p, p)
+    F.dropout(p)
+    assert cupy_stub.Waits.count == before
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda x: tg.bernoulli(x - 2), "bernoulli: every element"),
+        (lambda x: tg.poisson(x - 2), "poisson: every rate"),
+        (lambda x: tg.normal(x, x - 2), "normal: the standard deviation"),
+        (lambda x: tg.multinomial(x * 0, 1, replacement=True), "multinomial: weights"),
+    ],
+)
+def test_wrong_probabilities_are_reported_when_one_next_waits(cuda: Any, draw: Any, message: str) -> None:
+    x = tg.ones(3, device="cuda")
+    draw(x)
+    with pytest.raises(ValueError, match=message):
+        x.tolist()
+    assert x.tolist() == [1.0] * 3  # once is enough
+    with tg.autograd.detect_anomaly(), pytest.raises(ValueError, match=message):
+        draw(x)
 
 
 @given(

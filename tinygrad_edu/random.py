@@ -19,7 +19,7 @@ from tinygrad_edu.generator import (
     seed,
     set_rng_state,
 )
-from tinygrad_edu.ops._types import new_shape
+from tinygrad_edu.ops._types import demand, new_shape
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -261,8 +261,11 @@ def normal(
     for t in given:
         if not t.is_floating_point():
             raise TypeError(f"normal: mean and std must be of floating point, got {t.dtype}")
-    if not bool((std.detach() >= 0).all() if isinstance(std, Tensor) else std >= 0):
-        raise ValueError("normal: the standard deviation must not be negative anywhere")
+    negative = "normal: the standard deviation must not be negative anywhere"
+    if isinstance(std, Tensor):
+        demand(std.detach() >= 0, negative)
+    elif not std >= 0:
+        raise ValueError(negative)
     if given:
         like = given[0] if len(given) == 1 else given[0] + given[1]
         size, dtype, device = tuple(like.shape), dtype or like.dtype, device or like.device
@@ -289,9 +292,12 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """
     if p is None and not input.is_floating_point():
         raise TypeError(f"bernoulli: probabilities must be of floating point, got {input.dtype}")
-    chances: Any = input.detach().double() if p is None else tensor(float(p), dtype="float64", device=input.device)
-    if not bool(((chances >= 0) & (chances <= 1)).all()):
-        raise ValueError("bernoulli: every element must be a probability between 0 and 1")
+    wrong = "bernoulli: every element must be a probability between 0 and 1"
+    chances: Any = input.detach().double() if p is None else float(p)
+    if p is None:
+        demand((chances >= 0) & (chances <= 1), wrong)
+    elif not 0 <= p <= 1:
+        raise ValueError(wrong)
     draws = _draw("bernoulli", "random_uniform", tuple(input.shape), float32, input.device, generator)
     return (draws.double() < chances).to(input.dtype)
 
@@ -315,8 +321,7 @@ def poisson(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     if not input.is_floating_point():
         raise TypeError(f"poisson: rates must be of floating point, got {input.dtype}")
     rates = input.detach()
-    if not bool((rates >= 0).all()) or not bool(rates.isfinite().all()):
-        raise ValueError("poisson: every rate must be finite and not negative")
+    demand((rates >= 0) & rates.isfinite(), "poisson: every rate must be finite and not negative")
     generator, xp = _source(input.device, generator)
     return Tensor._wrap(xp.random_poisson(generator._raw, rates._data)).to(input.dtype)
 
@@ -356,18 +361,20 @@ def multinomial(
         raise ValueError(f"multinomial: expected a floating-point tensor of 1 or 2 dimensions, got {describe(input)}")
     weights = input.detach().double()
     weights = weights.reshape(1, -1) if input.dim() == 1 else weights
-    if bool((weights < 0).any()) or not bool(weights.isfinite().all()) or bool((weights.sum(1) == 0).any()):
-        raise ValueError("multinomial: weights must be finite and non-negative, and not all zero in a row")
+    wrong = "multinomial: weights must be finite and non-negative, and not all zero in a row"
+    demand((weights >= 0) & weights.isfinite() & (weights.sum(1, keepdim=True) != 0), wrong)
     rows = weights.shape[0]
     if replacement:
         ends = weights.cumsum(1)
         points = rand(rows, num_samples, generator=generator, dtype="float64", device=input.device) * ends[:, -1:]
         drawn = (points.unsqueeze(-1) >= ends.unsqueeze(1)).sum(-1).clamp(max=weights.shape[1] - 1)
     else:
-        if num_samples > int((weights > 0).sum(1).min()):
+        if num_samples > weights.shape[1]:
             raise ValueError(
-                f"multinomial: {num_samples} different numbers cannot be drawn from fewer non-zero weights"
+                f"multinomial: {num_samples} different numbers cannot be drawn from {weights.shape[1]} weights"
             )
+        enough = (weights > 0).sum(1) >= num_samples
+        demand(enough, f"multinomial: {num_samples} different numbers cannot be drawn from fewer non-zero weights")
         # The largest of u^(1/w) are a sample without replacement (Efraimidis and Spirakis, 2006).
         keys = (
             rand(weights.shape, generator=generator, dtype="float64", device=input.device).clamp(min=1e-300).log()

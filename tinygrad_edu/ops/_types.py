@@ -106,6 +106,16 @@ def kind_of(x: Any) -> DType:
         raise not_a_tensor(x) from None
 
 
+def demand(condition: Any, message: str, kind: type[Exception] = ValueError) -> None:
+    """Raise unless all truth values of a tensor are true: at once in anomaly mode, else when the device is next waited for, where
+    looking would wait for it."""
+    raw = condition._data
+    ns = xp(raw)
+    ns.demand(raw, message, kind)
+    if modes.anomaly:
+        ns.raise_pending()
+
+
 def axis_of(dim: Any, ndim: int) -> int:
     """A dimension counted from the front; negative ones count from the end."""
     try:

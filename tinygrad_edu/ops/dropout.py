@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu import function
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.ops import elementwise as ew
 from tinygrad_edu.ops._types import axis_of, xp
 from tinygrad_edu.ops.activation import softmax
-from tinygrad_edu.ops.elementwise._base import fill_in, floating
+from tinygrad_edu.ops.elementwise._base import fill_in, floating, own_kernel
 from tinygrad_edu.ops.extremes import argmax
 from tinygrad_edu.ops.scatter import scatter
 from tinygrad_edu.ops.shape import unsqueeze
@@ -35,6 +36,27 @@ class Dropout(Op):
         return g * mask
 
 
+class DropoutOnDevice(Op):
+    """:class:`Dropout` by a kernel that draws the numbers itself, and of the mask keeps one byte an element."""
+
+    __slots__ = ("factor",)
+
+    @property
+    def name(self) -> str:
+        return "dropout"
+
+    def forward(self, x: Any, p: float, generator: Any) -> Any:
+        self.factor = 1 / (1 - p) if p < 1 else 0.0
+        out, kept = xp(x).kernels["dropout"](x, p, generator)
+        self.saved = (kept,)
+        return out
+
+    def backward(self, g: Any) -> Any:
+        (kept,) = self.saved
+        kernel = own_kernel("dropout_backward", g, kept)
+        return ew.where(kept, g * self.factor, 0.0) if kernel is None else kernel(g, kept, self.factor)
+
+
 def _check(name: str, input: Tensor, p: float) -> None:
     check_tensors(name, input=input)
     if not 0 <= p <= 1:
@@ -54,6 +76,11 @@ def _scaled(name: str, input: Tensor, p: float, training: bool, inplace: bool, s
     _check(name, input, p)
     if not training or p == 0:
         return input
+    if shape == tuple(input.shape) and "dropout" in xp(input._data).kernels and input.is_floating_point():
+        from tinygrad_edu.generator import default_generator
+
+        generator = default_generator(input.device)._raw
+        return fill_in(input, run(DropoutOnDevice(), (input, p, generator)), inplace)
     keep = _kept(input, p, shape)
     return fill_in(input, run(Dropout(), (input, keep * (1 / (1 - p)) if p < 1 else keep * 0)), inplace)
 
@@ -125,7 +152,7 @@ def _alpha(name: str, input: Tensor, p: float, training: bool, inplace: bool, sh
     # Scale and shift so that mean 0 and variance 1 stay what they are.
     scale = 1 / math.sqrt((_LOW * _LOW * p + 1) * (1 - p))
     shift = (keep - 1) * (_LOW * scale) + _LOW * scale * p
-    return fill_in(input, run(Dropout(), (x, keep * scale)) + x.new_tensor(shift), inplace)
+    return fill_in(input, run(Dropout(), (x, keep * scale)) + function.Tensor._wrap(shift), inplace)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:

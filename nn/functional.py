@@ -79,6 +79,12 @@ from tinygrad_edu.ops.elementwise import (
     threshold,
 )
 from tinygrad_edu.ops.embedding import embedding
+from tinygrad_edu.ops.interpolation import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from tinygrad_edu.ops.linalg import linear
 from tinygrad_edu.ops.margin_losses import (
     hinge_embedding_loss,
@@ -109,6 +115,10 @@ from tinygrad_edu.ops.normalization import (
 )
 from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.pairwise import (
+    bilinear,
+    pdist,
+)
 from tinygrad_edu.ops.probability_losses import binary_cross_entropy, binary_cross_entropy_with_logits, kl_div
 from tinygrad_edu.ops.rearrange import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from tinygrad_edu.ops.regression_losses import (
@@ -118,6 +128,10 @@ from tinygrad_edu.ops.regression_losses import (
     mse_loss,
     poisson_nll_loss,
     smooth_l1_loss,
+)
+from tinygrad_edu.ops.sampling import (
+    affine_grid,
+    grid_sample,
 )
 from tinygrad_edu.ops.windows import fold, unfold
 
@@ -134,11 +148,13 @@ __all__ = [
     "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -166,6 +182,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -176,6 +193,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -208,6 +226,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -236,6 +255,9 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 _threshold = threshold  # `threshold_` has an argument of that name

@@ -1,4 +1,4 @@
-"""Losses of classes, dropout and normalisation."""
+"""Losses of classes and of sequences, and division by a norm."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Worker processes of the DataLoader: the same batches for any number of them, and none that hangs or is left behind."""
 
 import copy
+import gc
 import itertools
 import multiprocessing
 import os
@@ -384,6 +385,7 @@ def test_arrays_come_in_shared_memory_that_is_given_back(monkeypatch):
         with open("/proc/self/maps") as maps:
             return sum("memfd:tinygrad_edu" in line for line in maps)
 
+    gc.collect()  # what tests before this one left in tracebacks
     loader = DataLoader(Noisy(40, 30_000), batch_size=2, num_workers=2)
     before = descriptors()
     for batch in loader:

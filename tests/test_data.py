@@ -249,6 +249,78 @@ def test_other_samplers():
         list(data.RandomSampler([], num_samples=2))
 
 
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8).filter(any), st.integers(1, 20), st.booleans())
+def test_weighted_sampler_draws_what_has_weight(weights, wanted, replacement):
+    possible = [i for i, w in enumerate(weights) if w]
+    if not replacement and wanted > len(possible):
+        with pytest.raises(ValueError, match="can't be drawn"):
+            data.WeightedRandomSampler(weights, wanted, replacement)
+        return
+    sampler = data.WeightedRandomSampler(weights, wanted, replacement, tg.Generator().manual_seed(wanted))
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) == wanted and set(drawn) <= set(possible)
+    assert replacement or len(set(drawn)) == wanted
+
+
+def test_weighted_sampler_draws_in_proportion():
+    drawn = Counter(data.WeightedRandomSampler([1, 3, 6], 10_000, generator=tg.Generator().manual_seed(0)))
+    assert [abs(drawn[i] / 10_000 - p) < 0.02 for i, p in enumerate([0.1, 0.3, 0.6])] == [True] * 3
+    for weights in ([1, -1], [float("nan"), 1], [0, 0], [float("inf")], [[1, 2]]):
+        with pytest.raises(ValueError, match="weights must be"):
+            data.WeightedRandomSampler(weights, 1)
+    with pytest.raises(ValueError, match="num_samples"):
+        data.WeightedRandomSampler([1], 0)
+
+
+@given(st.lists(st.integers(1, 30), max_size=60), st.integers(1, 8), st.booleans(), st.booleans(), st.integers(1, 3))
+def test_buckets_deal_out_every_sample_once(lengths, size, shuffle, drop_last, pool):
+    sampler = data.BucketBatchSampler(lengths, size, shuffle=shuffle, drop_last=drop_last, pool_size=pool)
+    batches = list(sampler)
+    assert len(batches) == len(sampler)
+    assert sorted(map(len, batches))[1:] == [size] * (len(batches) - 1)
+    seen = [i for batch in batches for i in batch]
+    assert len(seen) == len(set(seen)) == (len(lengths) // size * size if drop_last else len(lengths))
+    if shuffle:
+        limited = list(data.BucketBatchSampler(lengths, max_tokens=40, pool_size=pool))
+        assert sorted(i for batch in limited for i in batch) == list(range(len(lengths)))
+        assert all(len(batch) * max(lengths[i] for i in batch) <= 40 for batch in limited)
+
+
+def test_buckets_pad_little_and_stay_random():
+    lengths = tg.randint(1, 200, (2000,), generator=tg.Generator().manual_seed(1)).tolist()
+
+    def padding(batches):
+        return sum(max(lengths[i] for i in b) - lengths[j] for b in batches for j in b) / sum(lengths)
+
+    sampler = data.BucketBatchSampler(lengths, 20, pool_size=20)
+    mixed = data.BatchSampler(data.RandomSampler(lengths), 20, False)
+    assert padding(sampler) < 0.1 < 0.5 < padding(mixed)
+    assert list(sampler) != list(sampler), "another order in each pass"
+    fixed = data.BucketBatchSampler(lengths, 20, generator=tg.Generator().manual_seed(4))
+    again = data.BucketBatchSampler(lengths, 20, generator=tg.Generator().manual_seed(4))
+    assert list(fixed) == list(again)
+    assert len(data.BucketBatchSampler([3, 3, 3], max_tokens=6, shuffle=False)) == 2
+    for arguments in ({}, {"batch_size": 2, "max_tokens": 3}, {"batch_size": 0}, {"max_tokens": 9, "drop_last": True}):
+        with pytest.raises(ValueError, match="BucketBatchSampler"):
+            data.BucketBatchSampler([1, 2], **arguments)
+    with pytest.raises(ValueError, match="length 9, more than max_tokens=5"):
+        data.BucketBatchSampler([1, 9], max_tokens=5)
+    with pytest.raises(TypeError, match="varies"):
+        len(data.BucketBatchSampler([1, 2], max_tokens=5))
+
+
+def test_stacked_data_sets():
+    pairs = data.StackDataset(Squares(3), TensorDataset(tg.arange(3)))
+    assert len(pairs) == 3 and pairs[2][0] == (2, 4.0) and pairs[2][1][0].item() == 2
+    named = next(iter(DataLoader(data.StackDataset(a=range(4), b=range(4, 8)), 2)))
+    assert named["a"].tolist() == [0, 1] and named["b"].tolist() == [4, 5]
+    with pytest.raises(ValueError, match=r"lengths \[2, 3\]"):
+        data.StackDataset(range(2), range(3))
+    for wrong in (lambda: data.StackDataset(), lambda: data.StackDataset(range(2), a=range(2))):
+        with pytest.raises(ValueError, match="either by position"):
+            wrong()
+
+
 # Collation -----------------------------------------------------------------------------------------------------------
 
 Point = namedtuple("Point", "x y")

@@ -12,7 +12,16 @@ from tinygrad_edu.creation import tensor
 from tinygrad_edu.random import Generator, randperm
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split"]
+__all__ = [
+    "ChainDataset",
+    "ConcatDataset",
+    "Dataset",
+    "IterableDataset",
+    "StackDataset",
+    "Subset",
+    "TensorDataset",
+    "random_split",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -88,6 +97,41 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def rows(self, indices: Sequence[int]) -> list[Tensor]:
         """Return many samples as one batch: what collating them one by one gives, at the cost of one look-up."""
         return [t[tensor([int(i) for i in indices], device=t.device)] for t in self.tensors]
+
+
+class StackDataset(Dataset[Any]):
+    """Several data sets side by side: sample i has sample i of each.
+
+    Parameters
+    ----------
+    *args : Dataset
+        Samples become tuples; or
+    **kwargs : Dataset
+        samples become dictionaries. All have the same length.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.utils.data import StackDataset
+    >>> StackDataset(["a", "b"], [10, 20])[1], StackDataset(word=["a", "b"], number=[10, 20])[0]
+    (('b', 20), {'word': 'a', 'number': 10})
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) is bool(kwargs):
+            raise ValueError("StackDataset takes data sets either by position (tuples) or by name (dictionaries)")
+        self.datasets: Any = args or kwargs
+        sizes = [_size(d) for d in (args or kwargs.values())]
+        if len(set(sizes)) > 1:
+            raise ValueError(f"StackDataset needs data sets of the same length, got the lengths {sizes}")
+        self._length = sizes[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: d[index] for name, d in self.datasets.items()}
+        return tuple(d[index] for d in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class Subset(Dataset[T_co]):

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from tinygrad_edu.random import Generator, randint, randperm
+from tinygrad_edu.creation import as_tensor
+from tinygrad_edu.dtypes import float64
+from tinygrad_edu.random import Generator, multinomial, randint, randperm
+from tinygrad_edu.tensor import Tensor
 
-__all__ = ["BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler"]
+__all__ = [
+    "BatchSampler",
+    "BucketBatchSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -108,6 +120,66 @@ class SubsetRandomSampler(Sampler[int]):
         return len(self.indices)
 
 
+class WeightedRandomSampler(Sampler[int]):
+    """Indices drawn in proportion to weights, for example to see rare classes as often as others.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        One for each sample, not negative; they need not add up to 1.
+    num_samples : int
+        How many indices to draw.
+    replacement : bool, default True
+        Whether an index may come more than once.
+    generator : Generator, optional
+        Where randomness comes from; the default generator where it is left out.
+
+    Raises
+    ------
+    ValueError
+        If weights are no such numbers, or too few to draw from without replacement.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.utils.data import WeightedRandomSampler
+    >>> list(WeightedRandomSampler([0.0, 3.0, 0.0], 4))
+    [1, 1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float] | Tensor,
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples <= 0:
+            raise ValueError(f"WeightedRandomSampler: num_samples must be a positive integer, got {num_samples!r}")
+        self.weights = as_tensor(weights, dtype=float64, device="cpu")
+        if self.weights.dim() != 1:
+            raise ValueError(
+                f"WeightedRandomSampler: weights must be one number a sample, got the shape {tuple(self.weights.shape)}"
+            )
+        values = self.weights.tolist()
+        if not all(0 <= w < math.inf for w in values) or not any(values):
+            raise ValueError("WeightedRandomSampler: weights must be finite numbers from 0 on, and not all of them 0")
+        possible = sum(w > 0 for w in values)
+        if not replacement and possible < num_samples:
+            raise ValueError(
+                f"WeightedRandomSampler: {num_samples} different samples can't be drawn, {possible} have a weight above 0"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
 class BatchSampler(Sampler[list[int]]):
     """Groups the indices of another sampler into lists.
 
@@ -145,4 +217,113 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         sampler: Any = self.sampler
         full, rest = divmod(len(sampler), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+
+class BucketBatchSampler(Sampler[list[int]]):
+    """Batches of samples of about the same length, so that little is padded, in an order that is still random.
+
+    All indices are shuffled and cut into pools; each pool is sorted by length and cut into batches; the batches of all
+    pools are shuffled.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        The length of each sample.
+    batch_size : int, optional
+        How many samples make a batch; or, in its place,
+    max_tokens : int, optional
+        how large a batch may be with its padding: its number of samples times the longest of them.
+    shuffle : bool, default True
+        With False, the batches are the same in every pass, from the shortest samples to the longest.
+    drop_last : bool, default False
+        Whether to leave out batches of less than `batch_size` samples.
+    pool_size : int, default 100
+        How many batches, of `batch_size` or on average, a pool has: fewer are more random, more have less padding.
+    generator : Generator, optional
+        Where randomness comes from; the default generator where it is left out.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.utils.data import BucketBatchSampler
+    >>> list(BucketBatchSampler([5, 1, 6, 2, 5], batch_size=2, shuffle=False))
+    [[1, 3], [0, 4], [2]]
+    >>> list(BucketBatchSampler([5, 1, 6, 2, 5], max_tokens=6, shuffle=False))
+    [[1, 3], [0], [4], [2]]
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int | None = None,
+        *,
+        max_tokens: int | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        pool_size: int = 100,
+        generator: Generator | None = None,
+    ) -> None:
+        if (batch_size is None) is (max_tokens is None):
+            raise ValueError("BucketBatchSampler takes either batch_size or max_tokens")
+        for name, value in {"batch_size": batch_size, "max_tokens": max_tokens, "pool_size": pool_size}.items():
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value <= 0):
+                raise ValueError(f"BucketBatchSampler: {name} must be a positive integer, got {value!r}")
+        if drop_last and batch_size is None:
+            raise ValueError("BucketBatchSampler: drop_last needs a batch_size")
+        self.lengths = [int(n) for n in lengths]
+        if max_tokens is not None and max(self.lengths, default=0) > max_tokens:
+            raise ValueError(
+                f"BucketBatchSampler: a sample has the length {max(self.lengths)}, more than max_tokens={max_tokens}"
+            )
+        self.batch_size = batch_size
+        self.max_tokens = max_tokens
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.pool_size = pool_size
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[list[int]]:
+        total = len(self.lengths)
+        if not self.shuffle:
+            yield from self._cut(list(range(total)))
+            return
+        order = randperm(total, generator=self.generator, device="cpu").tolist()
+        batches = [
+            batch for start in range(0, total, self._pool()) for batch in self._cut(order[start : start + self._pool()])
+        ]
+        for i in randperm(len(batches), generator=self.generator, device="cpu").tolist():
+            yield batches[i]
+
+    def _pool(self) -> int:
+        """How many samples a pool has: a multiple of the batch size, so that only the last pool has a small batch."""
+        if self.batch_size is not None:
+            return self.batch_size * self.pool_size
+        assert self.max_tokens is not None
+        mean = max(1.0, sum(self.lengths) / max(1, len(self.lengths)))
+        return max(1, int(self.pool_size * self.max_tokens / mean))
+
+    def _cut(self, pool: list[int]) -> Iterator[list[int]]:
+        """Sort a pool by length and cut it into batches."""
+        batch: list[int] = []
+        for i in sorted(pool, key=self.lengths.__getitem__):
+            if batch and self._full(batch, i):
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch and not (self.drop_last and len(batch) < (self.batch_size or 0)):
+            yield batch
+
+    def _full(self, batch: list[int], i: int) -> bool:
+        """Whether sample `i`, which is not shorter than those in `batch`, needs a new one."""
+        if self.max_tokens is None:
+            return len(batch) == self.batch_size
+        return (len(batch) + 1) * self.lengths[i] > self.max_tokens
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass; with `max_tokens` it is not known before the samples are dealt out."""
+        if self.batch_size is None:
+            if self.shuffle:
+                raise TypeError("BucketBatchSampler: with max_tokens and shuffle the number of batches varies")
+            return sum(1 for _ in self._cut(list(range(len(self.lengths)))))
+        full, rest = divmod(len(self.lengths), self.batch_size)
         return full + (rest > 0 and not self.drop_last)

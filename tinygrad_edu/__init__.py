@@ -343,7 +343,7 @@ from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import nn, optim, utils
+from tinygrad_edu import nn, optim, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -690,6 +690,7 @@ __all__ = [
     "tile",
     "topk",
     "trace",
+    "transforms",
     "transpose",
     "trapezoid",
     "trapz",

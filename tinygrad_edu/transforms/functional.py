@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.creation import from_numpy
+from tinygrad_edu.sharing import from_numpy
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from tinygrad_edu.creation import as_tensor
 from tinygrad_edu.dtypes import float64
 from tinygrad_edu.random import Generator, multinomial, randint, randperm
+from tinygrad_edu.sharing import as_tensor
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [

@@ -97,6 +97,19 @@ def _outer_sum(xp: Any, plain: list[tuple[int, Array]], arrays: list[tuple[int, 
     return out
 
 
+def arrays_of(shape: tuple[int, ...], index: Any) -> list[tuple[int, Array]]:
+    """The arrays of integers in an index, each with the dimension that it counts along."""
+    found, axis = [], 0
+    for part in _whole(shape, index):
+        if part is None or isinstance(part, bool):
+            continue
+        kind = str(getattr(part, "dtype", ""))
+        if "int" in kind:
+            found.append((axis, part))
+        axis += len(part.shape) if "bool" in kind else 1
+    return found
+
+
 def check(xp: Any, shape: tuple[int, ...], index: Any) -> None:
     """Raise ``IndexError`` where an index is out of range, for libraries that would clamp it or wrap it silently."""
     axis = 0

@@ -63,6 +63,8 @@ class Backend:
         training step; gradients of embeddings become whole tables there.
     several : bool
         Whether arrays of one class can be on several devices; then :meth:`place` tells on which.
+    deterministic : bool
+        Whether sums whose order would depend on chance are to be made in a fixed order, where that is slower.
     kernels : dict
         Fast versions of fused operations by name (``"lstm"``, ``"adam"``, …); an operation without one runs its
         reference.
@@ -75,6 +77,7 @@ class Backend:
     checks_indices: bool = True
     several: bool = False
     lazy: bool = False
+    deterministic: bool = False
     kernels: dict[str, Callable[..., Any]] = {}
     linalg_errors: tuple[type[Exception], ...] = ()  # what the library's linear algebra raises when there is no result
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn
+from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn, _indexing
 from tinygrad_edu.backends._cupy_alarm import Alarm
+from tinygrad_edu.backends._cupy_indexing import Tables, out_of_range
 from tinygrad_edu.backends._cupy_norms import Norms
 from tinygrad_edu.backends._cupy_optim import Together
 from tinygrad_edu.backends._cupy_random import Philox, Random
@@ -49,6 +50,7 @@ class CupyBackend(Backend):
         self._together = Together(cupy)
         self._norms = Norms(cupy)
         self._random = Random(cupy)
+        self._tables = Tables(cupy, self.alarm)
         self.kernels = {
             **_cupy_elementwise.kernels_of(cupy),
             **self._rows.kernels(),
@@ -153,22 +155,47 @@ class CupyBackend(Backend):
 
     # Indexing ----------------------------------------------------------------------------------------------------------
 
-    def getitem(self, x: Array, index: Any) -> Array:
+    def _look_at(self, x: Array, index: Any) -> None:
+        """Check the numbers of an index: now where that is asked for, else on the card."""
         if self.checks_indices:
             self.check_index(tuple(x.shape), index)
+            return
+        parts = index if type(index) is tuple else (index,)
+        if any(isinstance(part, self._cupy.ndarray) and part.dtype.kind in "iu" for part in parts):
+            for axis, part in _indexing.arrays_of(tuple(x.shape), index):
+                size = x.shape[axis]
+                self.alarm(x).check(part, -size, size - 1, out_of_range(size, axis))
+
+    def _is_rows(self, x: Array, index: Any) -> bool:
+        """Whether an index is an array of row numbers for a table of floating point."""
+        return isinstance(index, self._cupy.ndarray) and index.dtype.kind in "iu" and x.dtype.kind == "f" and x.ndim > 0
+
+    def getitem(self, x: Array, index: Any) -> Array:
+        if self._is_rows(x, index) and not self.checks_indices:
+            return self._tables.take(x, index, -x.shape[0])
+        self._look_at(x, index)
         return x[index]
 
+    def take_rows(self, table: Array, rows: Array) -> Array:
+        if not self._is_rows(table, rows) or self.checks_indices:
+            return self.getitem(table, rows)
+        return self._tables.take(table, rows, 0)
+
     def setitem(self, x: Array, index: Any, value: Any) -> Array:
-        if self.checks_indices:
-            self.check_index(tuple(x.shape), index)
+        self._look_at(x, index)
         x[index] = value
         return x
 
     def index_add(self, x: Array, index: Any, value: Any) -> Array:
-        if x.dtype.kind != "f":  # CuPy's atomic additions lack some types of integers
+        if self._is_rows(x, index) and isinstance(value, self._cupy.ndarray) and not self.checks_indices:
+            shape = (*index.shape, *x.shape[1:])
+            value = value.astype(x.dtype, copy=False)
+            value = value if value.shape == shape else self._cupy.broadcast_to(value, shape)
+            return self._tables.add(x, index, value, self.deterministic)
+        self._look_at(x, index)
+        # CuPy's atomic additions lack some types of integers, and half precision loses what is small.
+        if x.dtype.name not in ("float32", "float64") or self.deterministic:
             return super().index_add(x, index, value)
-        if self.checks_indices:
-            self.check_index(tuple(x.shape), index)
         self._cupyx.scatter_add(x, index, value)
         return x
 

@@ -129,24 +129,64 @@ def test_a_loss_over_no_targets_is_no_number_and_its_gradient_zero(cuda: Any) ->
     assert np.isnan(loss.item()) and x.grad.tolist() == [[0.0] * 3] * 2
 
 
-def test_indices_are_checked_where_that_is_asked_for(cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = tg.arange(3, device="cuda", dtype=tg.float32)
+def _put(x: Any, index: Any) -> None:
+    x[index] = 0.0
+
+
+USES: dict[str, Any] = {
+    "getitem": lambda x, i: x[i],
+    "getitem of integers": lambda x, i: x.long()[i],
+    "getitem beside a slice": lambda x, i: x.reshape(1, 3)[:, i],
+    "__setitem__": lambda x, i: _put(x.clone(), i),
+    "embedding": lambda x, i: F.embedding(i, x.reshape(3, 1)),
+    "gather": lambda x, i: x.gather(0, i),
+    "index_select": lambda x, i: x.index_select(0, i),
+    "take": lambda x, i: x.take(i),
+    "index_add": lambda x, i: x.index_add(0, i, tg.ones(2, device="cuda")),
+    "scatter": lambda x, i: x.scatter(0, i, tg.ones(2, device="cuda")),
+    "cross_entropy": lambda x, i: F.cross_entropy(tg.zeros(2, 3, device="cuda"), i),
+    "cross_entropy with weights": lambda x, i: F.cross_entropy(
+        tg.zeros(2, 3, device="cuda"), i, tg.ones(3, device="cuda")
+    ),
+    "nll_loss": lambda x, i: F.nll_loss(tg.zeros(2, 3, device="cuda"), i),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_an_index_out_of_range_is_reported_when_one_next_waits(
+    cuda: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = tg.arange(3, device="cuda", dtype=tg.float32)
     wrong = tg.tensor([0, 3], device="cuda")
-    uses = [
-        lambda: table[wrong],
-        lambda: F.embedding(wrong, table.reshape(3, 1)),
-        lambda: table.gather(0, wrong),
-        lambda: F.cross_entropy(tg.zeros(2, 3, device="cuda"), wrong),
-    ]
-    assert table[wrong].tolist() == [0.0, 0.0]  # CuPy wraps
-    with tg.autograd.detect_anomaly():
-        for use in uses:
-            with pytest.raises(IndexError, match="3 is out of range"):
-                use()
+    use = USES[name]
+    before = cupy_stub.Waits.count
+    use(x, wrong)
+    assert cupy_stub.Waits.count == before
+    word = name.split()[0].strip("_")
+    with pytest.raises(IndexError, match=rf"^{word}.*3 is out of range"):
+        x.sum().item()
+    assert x.sum().item() == 3.0
+    with tg.autograd.detect_anomaly(), pytest.raises(IndexError, match="3 is out of range"):
+        use(x, wrong)
     monkeypatch.setattr(cuda, "checks_indices", True)
-    for use in uses:
-        with pytest.raises(IndexError, match="3 is out of range"):
-            use()
+    with pytest.raises(IndexError, match="3 is out of range"):
+        use(x, wrong)
+
+
+def test_gradients_of_rows_are_summed_in_a_fixed_order_where_that_is_asked_for(cuda: Any) -> None:
+    rng = np.random.default_rng(0)
+    for kind, tolerance in (("float16", 2e-2), ("float32", 1e-5), ("float64", 1e-12)):
+        values = rng.normal(size=(50, 3)).astype(kind)
+        rows = rng.integers(-4, 4, 50)
+        want = np.zeros((4, 3))
+        np.add.at(want, rows, values.astype("float64"))
+        for fixed in (False, True):
+            tg.use_deterministic_algorithms(fixed)
+            table = tg.zeros(4, 3, dtype=kind, device="cuda", requires_grad=True)
+            picked = table[tg.tensor(rows, device="cuda")]
+            picked.backward(tg.tensor(values, device="cuda"))
+            np.testing.assert_allclose(table.grad.double().numpy(), want, rtol=tolerance, atol=tolerance)
+    tg.use_deterministic_algorithms(False)
 
 
 def test_host_arrays_are_not_taken_for_device_arrays(cuda: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from tinygrad_edu import backends
 from tinygrad_edu._state import get_default_dtype, set_default_dtype
 from tinygrad_edu.backends import BackendError
+from tinygrad_edu.determinism import are_deterministic_algorithms_enabled, use_deterministic_algorithms
 from tinygrad_edu.device import device, get_default_device, set_default_device
 from tinygrad_edu.dtypes import (
     DType,
@@ -381,6 +382,7 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "are_deterministic_algorithms_enabled",
     "argmax",
     "argmin",
     "argsort",
@@ -709,6 +711,7 @@ __all__ = [
     "unique",
     "unique_consecutive",
     "unsqueeze",
+    "use_deterministic_algorithms",
     "utils",
     "vander",
     "var",

@@ -79,6 +79,7 @@ def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
     line = caller()
     for out in outs:
         inherit_protection(out)
+    backends.of(outs[0]).raise_pending()
     if modes.check_nan and any(map(has_nan, outs)) and not any(backends.is_array(r) and has_nan(r) for r in raws):
         raise RuntimeError(f"anomaly mode: {node.name} made the first NaN at {line}")
     if node.kind == CONSTANT or not any(e is not None for e in node.edges):

@@ -75,6 +75,8 @@ def write_at(x: Tensor, raw: Any, value: Any) -> Tensor:
         _writable(x)
         x._data = xp(x._data).setitem(x._data, raw, value._data)
         writes.record(x._data)
+        if modes.anomaly:
+            xp(x._data).raise_pending()
         return x
     _refuse_leaf(x)
     _writable(x)

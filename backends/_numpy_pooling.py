@@ -80,15 +80,19 @@ def max_pool_backward(g: Array, choice: Array, windows: Any) -> Array:
     parts = [(int(np.ravel_multi_index(k, windows.sizes)), i, s) for k, i, s in windows.parts()]
     apart = windows.apart
 
+    # Choosing by the bits of a number is several times as fast as np.where, and keeps infinities out of the zeros.
+    bits = np.dtype(f"i{g.dtype.itemsize}")
+
     def work(at: slice) -> None:
-        slope, number, target = slopes[at], chosen[at], out[at]
+        slope, number, target = slopes[at].view(bits), chosen[at], out[at]
         for k, inside, source in parts:
             where = (..., *inside)
-            part = np.where(number[where] == k, slope[where], g.dtype.type(0))
+            mask = np.equal(number[where], k).view(np.int8)
+            np.negative(mask, out=mask)  # all bits, or none
             if apart:
-                target[(..., *source)] = part
+                np.bitwise_and(slope[where], mask, out=target.view(bits)[(..., *source)])
             else:
-                target[(..., *source)] += part
+                target[(..., *source)] += np.bitwise_and(slope[where], mask).view(g.dtype)
 
     _in_planes(work, len(slopes), math.prod(windows.lengths))
     return out.reshape(*g.shape[: g.ndim - dims], *windows.lengths)

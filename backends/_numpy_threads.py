@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.backends import _numpy_blas
 
 # A NumPy call releases the GIL, so two Python threads can share an array; handing over and joining costs some 15 µs,
@@ -76,6 +78,29 @@ def share(function: Callable[[slice], Any], length: int, products: int) -> None:
     if _threads > 1:
         _set_blas(1)
     _spread(function, length, products // PRODUCTS)
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """``x @ y``, shared by rows, columns or matrices while BLAS is at one thread."""
+    if _blas_threads == _threads or min(x.ndim, y.ndim) < 2 or x.dtype.kind != "f" or x.dtype != y.dtype:
+        return x @ y
+    products = x.size * y.shape[-1]
+    if products < 2 * PRODUCTS:
+        return x @ y
+    if x.ndim > 2:
+        if x.shape[:-2] != y.shape[:-2]:
+            return x @ y
+        out = np.empty((*x.shape[:-1], y.shape[-1]), x.dtype)
+        _spread(lambda part: np.matmul(x[part], y[part], out=out[part]), len(x), products // PRODUCTS)
+    elif y.ndim > 2:
+        return x @ y
+    else:
+        out = np.empty((len(x), y.shape[1]), x.dtype)
+        if len(x) >= y.shape[1]:
+            _spread(lambda part: np.matmul(x[part], y, out=out[part]), len(x), products // PRODUCTS)
+        else:
+            _spread(lambda part: np.matmul(x, y[:, part], out=out[:, part]), y.shape[1], products // PRODUCTS)
+    return out
 
 
 def together() -> None:

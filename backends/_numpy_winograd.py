@@ -27,7 +27,7 @@ TILE = 4  # outputs of a tile, in each dimension
 WIDE = 7  # the most tiles that one matrix acts on
 BLOCK = 1 << 17  # about as many numbers of a transformed input are worked on at once: they fit in the cache
 ROWS = 16  # the least rows of a product: with fewer, the weight is read too often
-_POINTS = {3: (0.0, 1.0, -1.0, 2.0, -2.0), 5: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)}
+_POINTS = {3: (0.0, 1.0, -1.0, 2.0, -0.5), 5: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)}
 
 
 @functools.cache

@@ -344,6 +344,9 @@ class NumpyBackend(Backend):
 
     # Linear algebra ------------------------------------------------------------------------------------------------------
 
+    def matmul(self, x: Array, y: Array) -> Array:
+        return _numpy_threads.matmul(x, y)
+
     def diagonal(self, x: Array, offset: int) -> Array:
         out = x.diagonal(offset, -2, -1)
         out.flags.writeable = x.flags.writeable

@@ -96,7 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         for workload in WORKLOADS.values():
             if workload.group == "training":
                 print(f"{workload.name:<16}{workload.summary}{' (ours alone)' if workload.only_ours else ''}")
-        print(f"{'operations':<16}Single operations: {', '.join(name for name in groups if '/' in groups[name][0])}")
+        single = dict.fromkeys(w.name.partition("/")[0] for w in WORKLOADS.values() if w.group == "operations")
+        print(f"{'operations':<16}Single operations: {', '.join(single)}")
         return 0
     asked = [args.profile] if args.profile else args.workloads or ["training"]
     names = list(dict.fromkeys(name for entry in asked for name in groups.get(entry, [entry])))

@@ -131,3 +131,27 @@ def test_any_order_of_memory_is_taken(layout: str) -> None:
         x, w = x[:, :, ::-1], w[..., ::-1]
     check(x, w, None, how, "float64", 1e-12)
     np.testing.assert_allclose(conv.conv(x, w, None, *how), Convolution.reference(x, w, None, *how), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((70, 30), (30, 20)),
+        ((20, 30), (30, 70)),
+        ((3, 5, 6), (3, 6, 7)),
+        ((2, 3, 4), (4, 5)),
+        ((5,), (5, 3)),
+        ((1, 8), (8, 1)),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_products_after_a_convolution_are_shared(left: Any, right: Any, dtype: str) -> None:
+    """While BLAS is at one thread, our threads share large products; recurrent layers bring its own threads back."""
+    rng = np.random.default_rng(0)
+    x, y = (np.asarray(5 * drawn(rng, *shape)).astype(dtype) for shape in (left, right))
+    conv.conv(drawn(rng, 2, 3, 5, 5), drawn(rng, 4, 3, 3, 3), None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    assert threads._blas_threads == 1
+    found = tg.backends.get("cpu").matmul(x, y)
+    np.testing.assert_allclose(found, x @ y, rtol=1e-5)
+    tg.nn.RNN(2, 3)(tg.zeros(4, 1, 2))
+    assert threads._blas_threads == threads.get_num_threads()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_edu.ops.convolution import sizes_of
@@ -25,16 +25,9 @@ class Windows(NamedTuple):
     counts: Sizes
     lengths: Sizes
 
-    def parts(self) -> Iterator[tuple[Sizes, Slices, Slices]]:
+    def parts(self) -> tuple[tuple[Sizes, Slices, Slices], ...]:
         """For each place in a window: its numbers, the windows that have it inside the input, and where it is there."""
-        places = [
-            [_inside(k * d - p, step, count, n) for k in range(size)]
-            for size, step, p, d, count, n in zip(*self, strict=True)
-        ]
-        for number in itertools.product(*map(range, self.sizes)):
-            found = [places[dim][k] for dim, k in enumerate(number)]
-            if all(windows.stop > windows.start for windows, _ in found):
-                yield number, tuple(w for w, _ in found), tuple(s for _, s in found)
+        return _parts(self)
 
     def first(self, dim: int) -> list[int]:
         """For each window of a dimension the first of its places that is inside the input."""
@@ -56,6 +49,20 @@ class Windows(NamedTuple):
             step >= size and spread == 1
             for size, step, spread in zip(self.sizes, self.steps, self.dilations, strict=True)
         )
+
+
+@functools.lru_cache(256)
+def _parts(windows: Windows) -> tuple[tuple[Sizes, Slices, Slices], ...]:
+    places = [
+        [_inside(k * d - p, step, count, n) for k in range(size)]
+        for size, step, p, d, count, n in zip(*windows, strict=True)
+    ]
+    parts = []
+    for number in itertools.product(*map(range, windows.sizes)):
+        found = [places[dim][k] for dim, k in enumerate(number)]
+        if all(inside.stop > inside.start for inside, _ in found):
+            parts.append((number, tuple(w for w, _ in found), tuple(s for _, s in found)))
+    return tuple(parts)
 
 
 def _inside(shift: int, step: int, count: int, n: int) -> tuple[slice, slice]:

@@ -24,18 +24,18 @@ class Matmul(Op):
     def forward(self, x: Any, y: Any) -> Any:
         self.saved = x if self.needs(1) else None, y if self.needs(0) else None
         self.shapes = x.shape, y.shape
-        return x @ y
+        return xp(x).matmul(x, y)
 
     def backward(self, g: Any) -> Any:
         x, y = self.saved
         sx, sy = self.shapes
-        gx = fit(g @ y.mT, sx) if y is not None else None
+        gx = fit(matmul(g, y.mT), sx) if y is not None else None
         if x is None:
             return gx, None
         if len(sy) == 2 and len(sx) > 2:  # one product over all leading dimensions
             n = count(sx[:-1])
             x, g = reshape(x, (n, sx[-1])), reshape(g, (n, sy[-1]))
-        return gx, fit(x.mT @ g, sy)
+        return gx, fit(matmul(x.mT, g), sy)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     x, y = same_type(input, other)
     if not isinstance(x, function.Tensor) and not isinstance(y, function.Tensor):
-        return x @ y
+        return xp(x).matmul(x, y)
     for side in (x, y):
         if not isinstance(side, function.Tensor) or not side.shape:
             raise ValueError(f"matmul: both operands need at least one dimension, got {describe(x)} and {describe(y)}")
@@ -128,7 +128,7 @@ class Linear(Op):
         self.saved = x if self.needs(1) else None, weight if self.needs(0) else None
         ns = xp(x)
         rows = ns.reshape(x, (count(x.shape[:-1]), x.shape[-1])) if len(x.shape) != 2 else x
-        out = rows @ weight.T
+        out = ns.matmul(rows, weight.T)
         if bias is not None:
             out = ns.add_into(out, bias)
         return out if len(x.shape) == 2 else ns.reshape(out, (*x.shape[:-1], weight.shape[0]))
@@ -139,10 +139,10 @@ class Linear(Op):
         rows = g if len(g.shape) == 2 else reshape(g, (n, g.shape[-1]))
         gx = gw = gb = None
         if weight is not None:
-            gx = rows @ weight
+            gx = matmul(rows, weight)
             gx = gx if len(g.shape) == 2 else reshape(gx, (*g.shape[:-1], weight.shape[1]))
         if x is not None:
-            gw = rows.T @ (x if len(x.shape) == 2 else reshape(x, (n, x.shape[-1])))
+            gw = matmul(rows.T, x if len(x.shape) == 2 else reshape(x, (n, x.shape[-1])))
         if self.needs(2):
             gb = sum_(rows, 0)
         return gx, gw, gb

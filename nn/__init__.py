@@ -57,6 +57,21 @@ from tinygrad_edu.nn.dropout import (
     FeatureAlphaDropout,
 )
 from tinygrad_edu.nn.flatten import Flatten, Unflatten
+from tinygrad_edu.nn.lazy import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
+)
 from tinygrad_edu.nn.linear import Bilinear, Identity, Linear
 from tinygrad_edu.nn.loss import CrossEntropyLoss, NLLLoss
 from tinygrad_edu.nn.loss_distance import (
@@ -145,6 +160,10 @@ from tinygrad_edu.nn.resampling import (
 from tinygrad_edu.nn.rnn import GRU, LSTM, RNN, RNNBase
 from tinygrad_edu.nn.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinygrad_edu.nn.sparse import Embedding
+from tinygrad_edu.nn.uninitialized import (
+    UninitializedBuffer,
+    UninitializedParameter,
+)
 
 __all__ = [
     "CELU",
@@ -218,6 +237,19 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -278,6 +310,8 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",

@@ -264,6 +264,27 @@ class Registry:
             module = module._member(name, MODULE, target)
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place with the dotted name `target`; with `strict` there must be one already.
+
+        Examples
+        --------
+        >>> from tinygrad_edu import nn
+        >>> net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+        >>> net.set_submodule("1", nn.ReLU())
+        >>> net[1]
+        ReLU()
+        """
+        if not target:
+            raise ValueError("set_submodule: the name must not be empty, that is the module itself")
+        if not isinstance(module, Registry):
+            raise TypeError(f"set_submodule({target!r}) got a {type(module).__name__}: pass a Module")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or name in parent.__dict__:
+            parent._member(name, MODULE, target)
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """Return the parameter with the dotted name `target`."""
         path, _, name = target.rpartition(".")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.nn import _hooks
 from tinygrad_edu.nn.parameter import Parameter
+from tinygrad_edu.nn.uninitialized import Uninitialized
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def collect(module: Module, destination: MutableMapping[str, Any], prefix: str, 
     for hook in _hooks.select(module._state_hooks, _hooks.STATE_PRE):
         hook.fn(module, prefix, keep_vars)
     for name, tensor in _members(module):
-        destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        as_it_is = keep_vars or isinstance(tensor, Uninitialized)
+        destination[prefix + name] = tensor if as_it_is else tensor.detach()
     if _overrides(module, "get_extra_state"):
         destination[prefix + EXTRA_STATE] = module.get_extra_state()
     for name, child in module._own("module"):
@@ -89,6 +91,11 @@ class _Plan:
         value = self.state[key]
         if not isinstance(value, Tensor):
             self.errors.append(f'the entry for "{key}" must be a Tensor, got a {type(value).__name__}.')
+        elif isinstance(value, Uninitialized):
+            if not isinstance(tensor, Uninitialized):
+                self.errors.append(f'the entry for "{key}" has no shape: its lazy module was not called before.')
+        elif isinstance(tensor, Uninitialized):
+            self.copies.append((module, name, tensor, value))
         elif value.shape != tensor.shape:
             self.errors.append(
                 f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
@@ -110,6 +117,9 @@ class _Plan:
     def copy(self) -> None:
         """Copy the new values; all conversions come first, so that one that fails leaves the model as it was."""
         with no_grad():
+            for _, _, old, new in self.copies:
+                if isinstance(old, Uninitialized):
+                    old.materialize(tuple(new.shape))
             ready = [(old, new.to(device=old.device, dtype=old.dtype)) for _, _, old, new in self.copies]
             for old, new in ready:
                 old.copy_(new)

@@ -24,6 +24,11 @@ def _count_may_be_missing(module: Module, state: MutableMapping[str, Any], prefi
         state.setdefault(f"{prefix}num_batches_tracked", module.num_batches_tracked)
 
 
+def no_batches(device: Any) -> Tensor:
+    """The count of batches before the first."""
+    return tensor(0, dtype=int64, device=device)
+
+
 class _ChannelNorm(Module):
     """What batch norm and instance norm share: a weight and a bias for each channel, and running statistics."""
 
@@ -57,7 +62,7 @@ class _ChannelNorm(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype) if tracked else None)
         self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype) if tracked else None)
-        self.register_buffer("num_batches_tracked", tensor(0, dtype=int64, device=device) if tracked else None)
+        self.register_buffer("num_batches_tracked", no_batches(device) if tracked else None)
         self.register_load_state_dict_pre_hook(_count_may_be_missing)
         self.reset_parameters()
 

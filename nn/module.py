@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Self
 
 from tinygrad_edu import dtypes
+from tinygrad_edu.creation import empty_like
 from tinygrad_edu.hooks import RemovableHandle
 from tinygrad_edu.nn import _hooks, _state_dict
-from tinygrad_edu.nn._registry import BUFFER, MODULE, Registry
+from tinygrad_edu.nn._registry import BUFFER, MODULE, PARAMETER, Registry
+from tinygrad_edu.nn.uninitialized import Uninitialized
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Module"]
@@ -109,6 +111,9 @@ class Module(Registry):
         A parameter stays the same object with new memory, so that optimizers and ties keep hold of it.
         """
         for param in self.parameters():
+            if isinstance(param, Uninitialized):
+                param._move(fn)
+                continue
             old = param.detach()
             new = fn(old)
             if new is old:
@@ -119,7 +124,9 @@ class Module(Registry):
         replaced: dict[int, Tensor] = {}
         for module in self.modules():
             for name, buffer in module._own(BUFFER):
-                if buffer is not None:
+                if isinstance(buffer, Uninitialized):
+                    buffer._move(fn)
+                elif buffer is not None:
                     replaced.setdefault(id(buffer), fn(buffer))
                     module.__dict__[name] = replaced[id(buffer)]
         return self
@@ -170,6 +177,37 @@ class Module(Registry):
     def half(self) -> Self:
         """Convert all floating-point parameters and buffers to float16."""
         return self.to(dtype=dtypes.float16)
+
+    def bfloat16(self) -> Self:
+        """Convert all floating-point parameters and buffers to bfloat16."""
+        return self.to(dtype=dtypes.bfloat16)
+
+    def type(self, dst_type: Any) -> Self:
+        """Convert all parameters and buffers, those of integers too, to a dtype."""
+        return self._apply(lambda t: t.type(dst_type))
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Give all parameters and buffers new memory on a device, without copying their values."""
+        if recurse:
+            return self._apply(lambda t: empty_like(t, device=device))
+        for kind in (PARAMETER, BUFFER):
+            for _, held in self._own(kind):
+                if held is not None:
+                    held.data = empty_like(held.detach(), device=device)
+        return self
+
+    def share_memory(self) -> Self:
+        """Not possible here: processes send each other values.
+
+        Raises
+        ------
+        RuntimeError
+            Always.
+        """
+        raise RuntimeError(
+            f"{self._get_name()}.share_memory: processes cannot share the memory of parameters here; "
+            "send state_dict() to the other process, or use threads"
+        )
 
     # --- persistence ------------------------------------------------------------------------------------------------
 
@@ -275,6 +313,10 @@ class Module(Registry):
         those that need no gradient).
         """
         return _hooks.add(self._hooks, _hooks.BACKWARD, hook, prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """An older name of `register_full_backward_hook`."""
+        return self.register_full_backward_hook(hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Have ``hook(module, prefix, keep_vars)`` called before ``state_dict`` reads this module."""

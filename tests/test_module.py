@@ -543,3 +543,38 @@ def test_module_behaves_like_pytorchs():
                 action(model)
             errors.append(info.type)
         assert issubclass(errors[0], errors[1]), errors
+
+
+# What is seldom needed -------------------------------------------------------------------------------------------------
+
+
+def test_modules_change_type_and_get_new_memory():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    params = list(net.parameters())
+    net.to_empty(device="cpu")
+    assert all(a is b for a, b in zip(params, net.parameters(), strict=True))
+    assert [tuple(p.shape) for p in params] == [(3, 2), (3,), (3,), (3,)]
+    assert {t.dtype for t in net.type(tg.float64).state_dict().values()} == {tg.float64}
+    with pytest.raises(RuntimeError, match=r"share_memory.*state_dict"):
+        net.share_memory()
+
+
+def test_a_submodule_can_be_replaced_by_its_name():
+    net = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    net.set_submodule("0.1", nn.Tanh())
+    assert isinstance(net[0][1], nn.Tanh)
+    with pytest.raises(AttributeError, match=r"no module .0.7."):
+        net.set_submodule("0.7", nn.Tanh(), strict=True)
+    for bad, error in (("", ValueError), ("0.weight.x", AttributeError)):
+        with pytest.raises(error):
+            net.set_submodule(bad, nn.Tanh())
+    with pytest.raises(TypeError, match="pass a Module"):
+        net.set_submodule("0.1", None)
+
+
+def test_the_older_name_of_backward_hooks_sees_gradients():
+    seen = []
+    layer = nn.Linear(2, 1)
+    layer.register_backward_hook(lambda module, into, out: seen.append(out[0].tolist()))
+    layer(tg.ones(1, 2)).sum().backward()
+    assert seen == [[[1.0]]]

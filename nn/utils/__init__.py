@@ -1,4 +1,4 @@
-"""Working on the gradients and values of many parameters at once."""
+"""Working on the gradients and values of many parameters at once, and on modules as a whole."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from tinygrad_edu.nn.utils.clip_grad import (
     get_total_norm,
 )
 from tinygrad_edu.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from tinygrad_edu.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+from tinygrad_edu.nn.utils.init import skip_init
 
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
     "rnn",
+    "skip_init",
     "vector_to_parameters",
 ]

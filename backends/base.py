@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.backends import _gamma, _indexing, _special
+from tinygrad_edu.backends import _gamma, _indexing, _lu, _special
 
 Array = Any
 
@@ -206,6 +206,10 @@ class Backend:
         """Whether the elements lie in memory in the order of the dimensions, last one fastest."""
         return True
 
+    def strides(self, x: Array) -> tuple[int, ...]:
+        """How many elements apart in memory neighbours along each dimension lie."""
+        return tuple(math.prod(x.shape[i + 1 :]) for i in range(len(x.shape)))
+
     def contiguous(self, x: Array) -> Array:
         """A copy whose elements lie in memory in the order of the dimensions."""
         return self.namespace.asarray(x, copy=True)
@@ -304,6 +308,23 @@ class Backend:
         sums = ns.zeros((distinct.shape[0], *values.shape[1:]), dtype=values.dtype)
         return distinct, self.index_add(sums, ns.reshape(inverse, (-1,)), values)
 
+    def gcd(self, x: Array, y: Array) -> Array:
+        """The greatest common divisor of integers, by Euclid."""
+        ns = self.namespace
+        x, y = ns.broadcast_arrays(x, y)
+        x, y = (v if "uint" in str(v.dtype) else ns.abs(v) for v in (x, y))
+        while bool(ns.any(y != 0)):
+            x, y = ns.where(y == 0, x, y), ns.where(y == 0, y, x % ns.where(y == 0, ns.ones_like(y), y))
+        return x
+
+    def lcm(self, x: Array, y: Array) -> Array:
+        """The least common multiple of integers."""
+        ns = self.namespace
+        common = self.gcd(x, y)
+        size = y if "uint" in str(y.dtype) else ns.abs(y)
+        multiple = x // ns.where(common == 0, ns.ones_like(common), common) * size
+        return multiple if "uint" in str(multiple.dtype) else ns.abs(multiple)
+
     def bounds(self, x: Array) -> tuple[int, int]:
         """The smallest and largest of an integer array, (0, -1) when it is empty; waits for the device."""
         if 0 in x.shape:
@@ -315,6 +336,20 @@ class Backend:
         return self.namespace.argsort(x, axis=axis, descending=descending, stable=True)
 
     # Windows ---------------------------------------------------------------------------------------------------------
+
+    def strided_places(self, size: Sequence[int], stride: Sequence[int], offset: int) -> Array:
+        """Where in memory element (i, j, …) of a strided view lies: offset + i · stride[0] + j · stride[1] + …"""
+        ns = self
+        places = ns.reshape(ns.arange(1) + offset, (1,) * len(size))
+        for axis, (n, step) in enumerate(zip(size, stride, strict=True)):
+            places = places + ns.reshape(ns.arange(n) * step, (*(1,) * axis, n, *(1,) * (len(size) - axis - 1)))
+        return places
+
+    def as_strided(self, x: Array, size: Sequence[int], stride: Sequence[int], offset: int) -> Array:
+        """The elements of a contiguous array at :meth:`strided_places`; a view where the library can make one."""
+        ns = self
+        places = ns.strided_places(size, stride, offset)
+        return ns.reshape(ns.take(ns.reshape(x, (-1,)), ns.reshape(places, (-1,))), tuple(size))
 
     def windows(self, x: Array, sizes: Sequence[int], steps: Sequence[int], dilations: Sequence[int]) -> Array:
         """All windows over the last dimensions, (…, *lengths) to (…, *sizes, *counts), for reading only.
@@ -547,6 +582,10 @@ class Backend:
     def solve(self, a: Array, b: Array) -> Array:
         """The X with a X = b, for matrices b."""
         return self.namespace.linalg.solve(a, b)
+
+    def lu(self, x: Array) -> tuple[Array, Array]:
+        """L, without its ones, and U of matrices in one array, and the order of the rows: (L U)[i] = x[order[i]]."""
+        return _lu.lu(self, x)
 
     def solve_triangular(self, a: Array, b: Array, upper: bool, unit: bool) -> Array:
         """The X with a X = b, looking only at one triangle of a, with a diagonal of ones if ``unit``."""

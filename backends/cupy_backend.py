@@ -144,6 +144,9 @@ class CupyBackend(Backend):
     def is_contiguous(self, x: Array) -> bool:
         return bool(x.flags.c_contiguous)
 
+    def strides(self, x: Array) -> tuple[int, ...]:
+        return tuple(s // x.itemsize for s in x.strides)
+
     def contiguous(self, x: Array) -> Array:
         return x.copy(order="C")
 

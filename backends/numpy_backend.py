@@ -102,6 +102,9 @@ class NumpyBackend(Backend):
     def is_contiguous(self, x: Array) -> bool:
         return type(x) is not np.ndarray or x.flags.c_contiguous
 
+    def strides(self, x: Array) -> tuple[int, ...]:
+        return tuple(s // x.itemsize for s in x.strides)
+
     def contiguous(self, x: Array) -> Array:
         return np.array(x, order="C")
 
@@ -211,6 +214,12 @@ class NumpyBackend(Backend):
     def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
         return _numpy_indexing.sum_rows(rows, values)
 
+    def gcd(self, x: Array, y: Array) -> Array:
+        return np.gcd(x, y)
+
+    def lcm(self, x: Array, y: Array) -> Array:
+        return np.lcm(x, y)
+
     def bounds(self, x: Array) -> tuple[int, int]:
         return (int(x.min()), int(x.max())) if x.size else (0, -1)
 
@@ -232,6 +241,18 @@ class NumpyBackend(Backend):
         overlap = any(s < d * (k - 1) + 1 for k, s, d in zip(sizes, steps, dilations, strict=True))
         return np.lib.stride_tricks.as_strided(
             x, (*x.shape[:-n], *sizes, *counts), (*x.strides[:-n], *strides), writeable=not overlap
+        )
+
+    def as_strided(self, x: Array, size: Sequence[int], stride: Sequence[int], offset: int) -> Array:
+        reach, distinct = 0, True
+        for step, n in sorted(zip(stride, size, strict=True)):
+            distinct &= n < 2 or step > reach
+            reach += step * (n - 1)
+        return np.lib.stride_tricks.as_strided(
+            x.reshape(-1)[offset:],
+            tuple(size),
+            [step * x.itemsize for step in stride],
+            writeable=distinct and x.flags.writeable,
         )
 
     def kth_place(self, x: Array, k: int, axis: int) -> Array:

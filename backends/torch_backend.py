@@ -61,6 +61,9 @@ class TorchBackend(Backend):
     def is_contiguous(self, x: Array) -> bool:
         return bool(x.is_contiguous())
 
+    def strides(self, x: Array) -> tuple[int, ...]:
+        return tuple(x.stride())
+
     def contiguous(self, x: Array) -> Array:
         return x.clone(memory_format=self._torch.contiguous_format)
 

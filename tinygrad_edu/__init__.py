@@ -68,12 +68,23 @@ from tinygrad_edu.creation import (
     zeros,
     zeros_like,
 )
+from tinygrad_edu.facts import (
+    can_cast,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_same_size,
+    is_tensor,
+    numel,
+    result_type,
+)
 from tinygrad_edu.model_summary import summary
 from tinygrad_edu.multiply_adds import count_multiply_adds
 from tinygrad_edu.ops.activation import log_softmax, softmax
-from tinygrad_edu.ops.counting import bincount, histc
+from tinygrad_edu.ops.counting import bincount, histc, histogram
 from tinygrad_edu.ops.decompositions import cholesky, qr
-from tinygrad_edu.ops.diagonal import diag, diag_embed, diagonal, trace
+from tinygrad_edu.ops.decompositions import svd_with_v as svd
+from tinygrad_edu.ops.diagonal import diag, diag_embed, diagflat, diagonal, trace
 from tinygrad_edu.ops.distinct import unique, unique_consecutive
 from tinygrad_edu.ops.dropout import dropout
 from tinygrad_edu.ops.einsum import einsum, inner, tensordot
@@ -132,6 +143,7 @@ from tinygrad_edu.ops.elementwise import (
     fmin,
     fmod,
     frac,
+    gcd,
     ge,
     greater,
     greater_equal,
@@ -145,6 +157,7 @@ from tinygrad_edu.ops.elementwise import (
     isneginf,
     isposinf,
     isreal,
+    lcm,
     ldexp,
     le,
     lerp,
@@ -219,11 +232,15 @@ from tinygrad_edu.ops.joining import (
     vstack,
 )
 from tinygrad_edu.ops.linalg import bmm, dot, matmul, mm, mv, outer
+from tinygrad_edu.ops.linalg import dot as vdot
 from tinygrad_edu.ops.linalg import outer as ger
+from tinygrad_edu.ops.lu import cholesky_inverse
 from tinygrad_edu.ops.masking import masked_fill, masked_scatter, masked_select
 from tinygrad_edu.ops.matrix import cholesky_solve, det, inverse, logdet, matrix_power, slogdet
 from tinygrad_edu.ops.matrix import pinv as pinverse
-from tinygrad_edu.ops.norms import dist, norm
+from tinygrad_edu.ops.matrix_functions import matrix_exp
+from tinygrad_edu.ops.norms import dist, norm, renorm
+from tinygrad_edu.ops.overwriting import diagonal_scatter, select_scatter, slice_scatter
 from tinygrad_edu.ops.parts import (
     chunk,
     dsplit,
@@ -320,6 +337,8 @@ from tinygrad_edu.ops.sorting import (
     sort,
     topk,
 )
+from tinygrad_edu.ops.statistics import cdist, corrcoef, cov, pdist
+from tinygrad_edu.ops.strided import as_strided
 from tinygrad_edu.printing import get_printoptions, printoptions, set_printoptions
 from tinygrad_edu.random import (
     Generator,
@@ -387,6 +406,7 @@ __all__ = [
     "argmin",
     "argsort",
     "argwhere",
+    "as_strided",
     "as_tensor",
     "asarray",
     "asin",
@@ -415,13 +435,16 @@ __all__ = [
     "broadcast_tensors",
     "broadcast_to",
     "bucketize",
+    "can_cast",
     "cartesian_prod",
     "cat",
+    "cdist",
     "ceil",
     "celu",
     "chain_matmul",
     "channel_shuffle",
     "cholesky",
+    "cholesky_inverse",
     "cholesky_solve",
     "chunk",
     "clamp",
@@ -434,10 +457,12 @@ __all__ = [
     "concat",
     "concatenate",
     "copysign",
+    "corrcoef",
     "cos",
     "cosh",
     "count_multiply_adds",
     "count_nonzero",
+    "cov",
     "cross",
     "cummax",
     "cummin",
@@ -449,7 +474,9 @@ __all__ = [
     "device",
     "diag",
     "diag_embed",
+    "diagflat",
     "diagonal",
+    "diagonal_scatter",
     "diff",
     "digamma",
     "dist",
@@ -494,6 +521,7 @@ __all__ = [
     "full",
     "full_like",
     "gather",
+    "gcd",
     "ge",
     "ger",
     "get_default_device",
@@ -508,6 +536,7 @@ __all__ = [
     "hardshrink",
     "heaviside",
     "histc",
+    "histogram",
     "hsplit",
     "hstack",
     "hypot",
@@ -525,8 +554,13 @@ __all__ = [
     "int32",
     "int64",
     "inverse",
+    "is_complex",
+    "is_floating_point",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "is_nonzero",
+    "is_same_size",
+    "is_tensor",
     "isclose",
     "isfinite",
     "isin",
@@ -537,6 +571,7 @@ __all__ = [
     "isreal",
     "kron",
     "kthvalue",
+    "lcm",
     "ldexp",
     "le",
     "lerp",
@@ -569,6 +604,7 @@ __all__ = [
     "masked_scatter",
     "masked_select",
     "matmul",
+    "matrix_exp",
     "matrix_power",
     "max",
     "maximum",
@@ -601,10 +637,12 @@ __all__ = [
     "norm",
     "normal",
     "not_equal",
+    "numel",
     "ones",
     "ones_like",
     "optim",
     "outer",
+    "pdist",
     "permute",
     "pinverse",
     "pixel_shuffle",
@@ -632,8 +670,10 @@ __all__ = [
     "reciprocal",
     "relu",
     "remainder",
+    "renorm",
     "repeat_interleave",
     "reshape",
+    "result_type",
     "roll",
     "rot90",
     "round",
@@ -648,6 +688,7 @@ __all__ = [
     "searchsorted",
     "seed",
     "select",
+    "select_scatter",
     "selu",
     "set_default_device",
     "set_default_dtype",
@@ -663,6 +704,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "slice_scatter",
     "slogdet",
     "softmax",
     "sort",
@@ -678,6 +720,7 @@ __all__ = [
     "subtract",
     "sum",
     "summary",
+    "svd",
     "swapaxes",
     "swapdims",
     "t",
@@ -716,6 +759,7 @@ __all__ = [
     "vander",
     "var",
     "var_mean",
+    "vdot",
     "vsplit",
     "vstack",
     "where",

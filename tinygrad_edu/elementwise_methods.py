@@ -110,6 +110,9 @@ class ElementwiseMethods:
     clamp_, clip_, clamp_min_ = (in_place(f) for f in (ew.clamp, ew.clip, ew.clamp_min))
     clamp_max_, nan_to_num_ = (in_place(f) for f in (ew.clamp_max, ew.nan_to_num))
 
+    # Divisors
+    gcd, lcm, gcd_, lcm_ = ew.gcd, ew.lcm, in_place(ew.gcd), in_place(ew.lcm)
+
     # Activations
     relu, prelu, hardshrink = ew.relu, ew.prelu, ew.hardshrink
     relu_ = in_place(ew.relu)

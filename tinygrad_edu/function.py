@@ -115,6 +115,13 @@ class Function(Node):
         """Say in ``forward`` which results carry no gradient."""
         extra_of(self).user.constant += [id(getattr(o, "_data", o)) for o in outputs]
 
+    def mark_dirty(self, *args: Any) -> None:
+        """Refused: a function cannot write on its arguments, whose memory others may need; return a new tensor instead."""
+        raise RuntimeError(
+            f"{type(self).__name__}: mark_dirty is not supported, since arguments of forward are read-only: other gradients may "
+            "need their values; return a new tensor, and let the caller write it back with x.copy_(...)"
+        )
+
     def set_materialize_grads(self, value: bool) -> None:
         """Whether the cotangent of an unused output comes as zeros (the default) or as None."""
         extra_of(self).user.materialize = bool(value)

@@ -14,6 +14,7 @@ from tinygrad_edu.ops._matrix import LinAlgError
 from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
 from tinygrad_edu.ops.diagonal import diagonal as _diagonal
 from tinygrad_edu.ops.linalg import matmul
+from tinygrad_edu.ops.lu import lu, lu_factor, lu_solve
 from tinygrad_edu.ops.matrix import (
     cond,
     det,
@@ -26,6 +27,7 @@ from tinygrad_edu.ops.matrix import (
     solve_triangular,
 )
 from tinygrad_edu.ops.matrix import inverse as inv
+from tinygrad_edu.ops.matrix_functions import matrix_exp, tensorinv, tensorsolve
 from tinygrad_edu.ops.norms import matrix_norm, vector_norm
 from tinygrad_edu.ops.norms import matrix_or_vector_norm as norm
 from tinygrad_edu.ops.products import increasing_vander as vander
@@ -46,7 +48,11 @@ __all__ = [
     "eigvalsh",
     "inv",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_solve",
     "matmul",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",
@@ -59,6 +65,8 @@ __all__ = [
     "solve_triangular",
     "svd",
     "svdvals",
+    "tensorinv",
+    "tensorsolve",
     "vander",
     "vecdot",
     "vector_norm",

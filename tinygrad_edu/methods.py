@@ -18,9 +18,12 @@ from tinygrad_edu.ops import (
     extremes,
     indexing,
     linalg,
+    lu,
     masking,
     matrix,
+    matrix_functions,
     norms,
+    overwriting,
     parts,
     products,
     rearrange,
@@ -29,6 +32,8 @@ from tinygrad_edu.ops import (
     searching,
     shape,
     sorting,
+    statistics,
+    strided,
     windows,
 )
 from tinygrad_edu.ops import gather as ga
@@ -54,7 +59,8 @@ class Methods(ElementwiseMethods):
     any, all, equal, isclose, allclose = reduce.any, reduce.all, reduce.equal, reduce.isclose, reduce.allclose
     max, min, amax, amin, aminmax = extremes.max, extremes.min, extremes.amax, extremes.amin, extremes.aminmax
     argmax, argmin = extremes.argmax, extremes.argmin
-    norm, dist = norms.norm, norms.dist
+    norm, dist, renorm, renorm_ = norms.norm, norms.dist, norms.renorm, norms.renorm_
+    cov, corrcoef, sum_to_size = statistics.cov, statistics.corrcoef, reduce.sum_to_size
     cumsum, cumprod, logcumsumexp = scan.cumsum, scan.cumprod, scan.logcumsumexp
     cummax, cummin, diff = scan.cummax, scan.cummin, scan.diff
 
@@ -65,13 +71,16 @@ class Methods(ElementwiseMethods):
 
     # Linear algebra
     matmul, mm, bmm, mv, dot = linalg.matmul, linalg.mm, linalg.bmm, linalg.mv, linalg.dot
+    vdot = linalg.dot
     outer, ger, inner, kron, cross = linalg.outer, linalg.outer, einsum.inner, products.kron, products.cross
     addmm, addmv, addr, addbmm = products.addmm, products.addmv, products.addr, products.addbmm
     baddbmm = products.baddbmm
-    diagonal, diag, diag_embed, trace = diagonal.diagonal, diagonal.diag, diagonal.diag_embed, diagonal.trace
+    diagflat, diag_embed, trace = diagonal.diagflat, diagonal.diag_embed, diagonal.trace
+    diagonal, diag = diagonal.diagonal, diagonal.diag
     inverse, pinverse, det, logdet, slogdet = matrix.inverse, matrix.pinv, matrix.det, matrix.logdet, matrix.slogdet
     matrix_power, cholesky_solve = matrix.matrix_power, matrix.cholesky_solve
-    cholesky, qr = decompositions.cholesky, decompositions.qr
+    cholesky, qr, svd = decompositions.cholesky, decompositions.qr, decompositions.svd_with_v
+    cholesky_inverse, matrix_exp = lu.cholesky_inverse, matrix_functions.matrix_exp
 
     # Shape
     reshape, view, view_as, reshape_as = shape.reshape, shape.view, shape.view_as, shape.reshape_as
@@ -84,11 +93,12 @@ class Methods(ElementwiseMethods):
     narrow, select, split, split_with_sizes = parts.narrow, parts.select, parts.split, parts.split_with_sizes
     chunk, tensor_split, unbind = parts.chunk, parts.tensor_split, parts.unbind
     hsplit, vsplit, dsplit = parts.hsplit, parts.vsplit, parts.dsplit
-    unfold = windows.unfold_view
+    unfold, as_strided = windows.unfold_view, strided.as_strided
     contiguous, flip, fliplr, flipud = rearrange.contiguous, rearrange.flip, rearrange.fliplr, rearrange.flipud
     rot90, roll, repeat, tile = rearrange.rot90, rearrange.roll, rearrange.repeat, rearrange.tile
     repeat_interleave = rearrange.repeat_interleave
     tril, triu = shape.tril, shape.triu
+    tril_, triu_ = in_place(shape.tril), in_place(shape.triu)
 
     @property
     def T(self) -> Any:
@@ -116,12 +126,15 @@ class Methods(ElementwiseMethods):
     masked_scatter = masking.masked_scatter
     nonzero, argwhere = searching.nonzero, searching.argwhere
     unique, unique_consecutive = distinct.unique, distinct.unique_consecutive
-    bincount, histc = counting.bincount, counting.histc
+    bincount, histc, histogram = counting.bincount, counting.histc, counting.histogram
+    select_scatter, slice_scatter = overwriting.select_scatter, overwriting.slice_scatter
+    diagonal_scatter, fill_diagonal_ = overwriting.diagonal_scatter, overwriting.fill_diagonal_
 
     # Types and devices
     type, type_as, cpu, cuda = convert.to_type, convert.type_as, convert.cpu, convert.cuda
     float, double, half = convert.to_float32, convert.to_float64, convert.to_float16
     int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
+    char, byte, short = convert.to_int8, convert.to_uint8, convert.to_int16
 
     # In place
     squeeze_, unsqueeze_, t_ = inplace.squeeze_, inplace.unsqueeze_, inplace.t_
@@ -137,3 +150,6 @@ class Methods(ElementwiseMethods):
     uniform_, normal_, log_normal_ = rn.uniform_, rn.normal_, rn.log_normal_
     bernoulli_, exponential_, geometric_ = rn.bernoulli_, rn.exponential_, rn.geometric_
     cauchy_, random_ = rn.cauchy_, rn.random_
+
+    # Random
+    bernoulli, multinomial = rn.bernoulli, rn.multinomial

@@ -1,6 +1,6 @@
-"""Overwriting a tensor with random numbers: the methods ``uniform_``, ``normal_`` and so on.
+"""Random methods of tensors: those that overwrite, ``uniform_``, ``normal_`` and so on, and those that take probabilities.
 
-Inside a graph the old value gets a gradient of zero.
+Inside a graph a value that is overwritten gets a gradient of zero.
 """
 
 from __future__ import annotations
@@ -49,6 +49,22 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with eˣ for normal random numbers x of this mean and standard deviation."""
     return rebind(self, _normal("log_normal_", self, mean, std, generator).exp())
+
+
+def bernoulli(self: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability given by each element, or by ``p`` for all, otherwise 0; see :func:`tinygrad_edu.bernoulli`."""
+    from tinygrad_edu.random import bernoulli
+
+    return bernoulli(self, p, generator=generator)
+
+
+def multinomial(
+    self: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """Column numbers with probabilities proportional to the rows; see :func:`tinygrad_edu.multinomial`."""
+    from tinygrad_edu.random import multinomial
+
+    return multinomial(self, num_samples, replacement, generator=generator)
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:

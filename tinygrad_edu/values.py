@@ -88,7 +88,7 @@ class Values(Interchange, Methods):
         """Number of elements."""
         return self.shape.numel()
 
-    nelement = numel
+    nelement, ndimension = numel, dim
 
     def element_size(self) -> int:
         """Bytes an element."""
@@ -98,9 +98,32 @@ class Values(Interchange, Methods):
         """Whether the elements are floating-point numbers, which alone can carry a gradient."""
         return from_raw(self._data.dtype).category == 2
 
+    def is_complex(self) -> bool:
+        """Whether the elements are complex numbers: never, for there are none."""
+        return False
+
+    def is_signed(self) -> bool:
+        """Whether elements can be negative."""
+        return self.dtype.is_signed
+
+    def is_nonzero(self) -> bool:
+        """Whether the one element is not 0."""
+        if self.numel() != 1:
+            raise RuntimeError(f"is_nonzero: only a tensor with one element is 0 or not, this one has {self.numel()}")
+        return bool(self.item())
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """Whether the shapes are equal."""
+        return self.shape == other.shape
+
     def is_contiguous(self) -> bool:
-        """Always true: layout in memory is the backend's business."""
-        return True
+        """Whether the elements lie in memory in the order of the dimensions, the last one fastest."""
+        return backends.of(self._data).is_contiguous(self._data)
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How far apart in memory neighbours along each dimension lie, in elements; or along one dimension."""
+        steps: tuple[int, ...] = backends.of(self._data).strides(self._data)
+        return steps if dim is None else steps[dim]
 
     def __len__(self) -> int:
         if not self._data.shape:

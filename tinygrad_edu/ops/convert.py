@@ -45,6 +45,21 @@ def to_float16(self: Tensor) -> Tensor:
     return self.to(dtypes.float16)
 
 
+def to_int8(self: Tensor) -> Tensor:
+    """Convert to int8."""
+    return self.to(dtypes.int8)
+
+
+def to_uint8(self: Tensor) -> Tensor:
+    """Convert to uint8."""
+    return self.to(dtypes.uint8)
+
+
+def to_int16(self: Tensor) -> Tensor:
+    """Convert to int16."""
+    return self.to(dtypes.int16)
+
+
 def to_int32(self: Tensor) -> Tensor:
     """Convert to int32."""
     return self.to(dtypes.int32)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tinygrad_edu import function
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import kind_of, shape_of, xp
 from tinygrad_edu.ops.indexing import placed
+from tinygrad_edu.ops.searching import searchsorted
+from tinygrad_edu.ops.shape import ravel
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -133,3 +137,76 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if not low < high or high - low == float("inf"):
         raise ValueError(f"histc: the range {low} to {high} is not finite, or empty")
     return run(Histogram(), (input, bins, low, high))
+
+
+class HistogramAndEdges(NamedTuple):
+    """What :func:`histogram` returns: ``hist``, and ``bin_edges``, one more."""
+
+    hist: Any
+    bin_edges: Any
+
+
+def histogram(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Sequence[float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> HistogramAndEdges:
+    """How many elements lie between neighbouring edges, and the edges; the last interval contains its right end. No gradient passes.
+
+    Parameters
+    ----------
+    bins : int or Tensor
+        A number of equal intervals, or the edges in ascending order.
+    range : two floats, optional
+        The outermost edges, for a number of bins; by default the smallest and the largest element.
+    weight : Tensor, optional
+        How much each element counts.
+    density : bool
+        Divide by the sum and by the widths, so that the integral is 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.histogram(tg.tensor([1.0, 2.0, 1.0]), bins=4, range=(0.0, 3.0)).hist
+    tensor([0., 2., 1., 0.])
+    """
+    if kind_of(input).category != 2:
+        raise TypeError(f"histogram: expected a floating-point tensor, got {describe(input)}")
+    x = ravel(input.detach())
+    if isinstance(bins, function.Tensor):
+        edges = bins.detach()
+        if range is not None or len(edges.shape) != 1 or not edges.numel() or edges.dtype is not x.dtype:
+            raise ValueError(
+                f"histogram: edges must be a vector of the type of input, without range, got {describe(bins)}"
+            )
+    else:
+        edges = _even_edges(x, bins, range)
+    counted = x.new_ones(x.shape) if weight is None else ravel(weight.detach())
+    if counted.shape != x.shape or counted.dtype is not x.dtype:
+        raise ValueError(f"histogram: weight must be like input, got {describe(weight)} for {describe(input)}")
+    n = edges.numel() - 1
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    place = (searchsorted(edges, x[inside], right=True) - 1).clamp(max=n - 1)
+    hist = placed(counted[inside], (place._data,), (n,))
+    if density:
+        hist = hist / hist.sum() / (edges[1:] - edges[:-1])
+    return HistogramAndEdges(hist, edges)
+
+
+def _even_edges(x: Tensor, bins: Any, range: Sequence[float] | None) -> Tensor:
+    """The edges of equal intervals."""
+    from tinygrad_edu.creation import linspace
+
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"histogram: bins must be a positive number or the edges, got {describe(bins)}")
+    low, high = (0.0, 0.0) if range is None else (float(range[0]), float(range[1]))
+    if range is None and x.numel():
+        low, high = x.min().item(), x.max().item()
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    if not (low < high and high - low < float("inf")):
+        raise ValueError(f"histogram: the range {low} to {high} is not finite, or empty")
+    return linspace(low, high, bins + 1, dtype=x.dtype, device=x.device)

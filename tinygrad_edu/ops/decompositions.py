@@ -224,6 +224,32 @@ def svd(A: Tensor, full_matrices: bool = True) -> SingularValues:
     return SingularValues(*run(SVD(), (A, full_matrices)))
 
 
+class USV(NamedTuple):
+    """What :func:`svd_with_v` returns: A = U diag(S) Vᵀ."""
+
+    U: Any
+    S: Any
+    V: Any
+
+
+def svd_with_v(input: Tensor, some: bool = True, compute_uv: bool = True) -> USV:
+    """``tg.svd``, the older form of :func:`tinygrad_edu.linalg.svd`, with V for Vᵀ and reduced matrices unless ``some=False``.
+
+    Without ``compute_uv`` U and V are zeros.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.svd(tg.tensor([[3.0, 0.0], [0.0, 4.0]])).S
+    tensor([4., 3.])
+    """
+    u, s, vh = svd(input, not some)
+    if not compute_uv:
+        rows, columns = input.shape[-2:]
+        u, vh = input.new_zeros((*input.shape[:-2], rows, rows)), input.new_zeros((*input.shape[:-2], columns, columns))
+    return USV(u, s, vh.mT)
+
+
 def svdvals(A: Tensor) -> Tensor:
     """The singular values of matrices, the largest first: (…, M, N) → (…, min(M, N))."""
     check_matrix("svdvals", A)

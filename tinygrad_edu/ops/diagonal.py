@@ -8,7 +8,7 @@ from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import VIEW
 from tinygrad_edu.ops._types import axis_of, shape_of, xp
 from tinygrad_edu.ops.reduce import sum as sum_
-from tinygrad_edu.ops.shape import movedim
+from tinygrad_edu.ops.shape import movedim, ravel
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -44,7 +44,8 @@ class OnDiagonal(Op):
         return Diagonal.apply(g, self.offset)
 
 
-def _two_axes(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+def two_axes(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+    """Two different dimensions, counted from the front."""
     axes = axis_of(dim1, ndim), axis_of(dim2, ndim)
     if axes[0] == axes[1] or ndim < 2:
         raise ValueError(f"{name}: dim1 and dim2 must be two different dimensions, got {dim1} and {dim2} of {ndim}")
@@ -65,7 +66,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     >>> tg.diagonal(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([1., 4.])
     """
-    axes = _two_axes("diagonal", dim1, dim2, len(shape_of(input)))
+    axes = two_axes("diagonal", dim1, dim2, len(shape_of(input)))
     return run(Diagonal(), (movedim(input, axes, (-2, -1)), offset))
 
 
@@ -81,7 +82,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     """
     if not shape_of(input):
         raise ValueError("diag_embed: expected at least one dimension")
-    axes = _two_axes("diag_embed", dim1, dim2, len(input.shape) + 1)
+    axes = two_axes("diag_embed", dim1, dim2, len(input.shape) + 1)
     n = input.shape[-1] + abs(offset)
     return movedim(run(OnDiagonal(), (input, offset, (n, n))), (-2, -1), axes)
 
@@ -100,6 +101,19 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if len(input.shape) == 1:
         return diag_embed(input, diagonal)
     return run(Diagonal(), (input, diagonal))
+
+
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix with all elements, one after the other, on a diagonal.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.diagflat(tg.tensor([[1.0], [2.0]]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
+    return diag_embed(ravel(input), offset)
 
 
 def trace(input: Tensor) -> Tensor:

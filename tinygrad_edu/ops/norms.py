@@ -223,3 +223,29 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     tensor(5.)
     """
     return vector_norm(input - other, p)
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Scale each slice of a dimension whose p-norm is larger than ``maxnorm`` down to it.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.renorm(tg.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    require_float("renorm", input)
+    if len(input.shape) < 2 or p <= 0 or maxnorm < 0:
+        raise ValueError(
+            f"renorm: expected at least two dimensions, p above 0 and maxnorm of at least 0, got shape {tuple(input.shape)}, p={p} "
+            f"and maxnorm={maxnorm}"
+        )
+    axis = axis_of(dim, len(input.shape))
+    size = vector_norm(input, p, [i for i in range(len(input.shape)) if i != axis], True)
+    return input * where(size > maxnorm, maxnorm / (size + 1e-7), nothing(size) + 1)
+
+
+def renorm_(self: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """In-place :func:`renorm`."""
+    return self._rebind(renorm(self.clone(), p, dim, maxnorm))

@@ -10,10 +10,10 @@ from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._reduction import Dims, in_single, require_float, spread
-from tinygrad_edu.ops._types import axes_of, axis_of, count, kind_of, nothing, shape_of, to_float, xp
+from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, kind_of, nothing, shape_of, sizes_of, to_float, xp
 from tinygrad_edu.ops.elementwise import abs, exp, isfinite, isnan, where
 from tinygrad_edu.ops.scan import can_divide_by_factors, products_of_others
-from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.shape import alias, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -62,6 +62,22 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     if dtype is not None:
         input = input.to(dtype)
     return run1(Sum, input, axes_of(dim, len(shape_of(input))), keepdim)
+
+
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """The sum over the dimensions along which a tensor of shape ``size`` would be broadcast to this one.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
+    have, wanted = shape_of(input), sizes_of(size)
+    lead = len(have) - len(wanted)
+    if lead < 0 or builtins.any(n not in (1, have[lead + i]) for i, n in enumerate(wanted)):
+        raise ValueError(f"sum_to_size: a tensor of shape {wanted} does not broadcast to {have}")
+    return alias(input) if have == wanted else fit(input, wanted)
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

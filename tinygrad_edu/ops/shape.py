@@ -79,13 +79,28 @@ def _complete(name: str, n: int, sizes: tuple[int, ...], have: Any) -> tuple[int
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """Like :func:`reshape`: the memory is shared where the layout allows it."""
-    return reshape(input, *shape)
+    """Another shape for the same memory; :func:`reshape` copies where there is none.
+
+    Raises
+    ------
+    RuntimeError
+        When ``input`` is a view whose elements do not lie in memory in the order of its dimensions, so that only a copy can have this
+        shape.
+    """
+    out = reshape(input, *shape)
+    if isinstance(input, function.Tensor) and input._view is not None:
+        ns = xp(input._data)
+        if not (ns.is_contiguous(input._data) or 0 in input.shape or ns.is_view(out._data, input._data)):
+            raise RuntimeError(
+                f"view: the elements of this view of shape {tuple(input.shape)} do not lie in memory in the order of its dimensions, "
+                f"so it cannot be seen as {tuple(out.shape)}; use reshape(), which copies"
+            )
+    return out
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """Reshape to the shape of ``other``."""
-    return reshape(input, shape_of(other))
+    """:func:`view` in the shape of ``other``."""
+    return view(input, shape_of(other))
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import tinygrad_edu as tg
 from tinygrad_edu import Tensor, backends
 from tinygrad_edu.testing import hygiene, properties
 from tinygrad_edu.testing.gradients import check_gradients, check_precision
@@ -149,6 +150,21 @@ def check_kinks(spec: OpSpec, case: Any, seed: int) -> None:
         _same_values(f"{spec.name}: the gradient on a kink", got, want, 1e-9, "the convention")
 
 
+def check_convention(spec: OpSpec, case: Any, seed: int) -> None:
+    """Where results are rounded, so that slopes cannot be measured, the gradient is the one that is meant, in the inputs' types."""
+    assert spec.convention is not None
+    call, flat = flattened(spec, case)
+    for dtype in (tg.float64, tg.float32, tg.float16):
+        given = [x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in flat]
+        _, cotangents, grads = hygiene.run_backward(call, given, seed)
+        want = several(spec.convention(*map(host, cotangents), *map(_host, given)))
+        _same_values(
+            f"{spec.name}: the gradient of {dtype}", grads, [np.asarray(w, dtype.name) for w in want], 0.0, "meant"
+        )
+        if any(g.dtype is not dtype for g in grads):
+            raise GradientError(f"{spec.name}: the gradient of {dtype} is {grads[0].dtype}")
+
+
 def _on_flat(check: Callable[..., None]) -> Check:
     """A check of functions of tensors as a check of specs."""
 
@@ -199,6 +215,7 @@ GROUPS: dict[str, dict[str, Check]] = {
         "graph freed": _on_flat(hygiene.check_graph_is_freed),
     },
     "kinks": {"kinks": check_kinks},
+    "convention": {"convention": check_convention},
 }
 CHECKS: dict[str, Check] = {name: check for group in GROUPS.values() for name, check in group.items()}
 
@@ -210,6 +227,8 @@ def checks_of(spec: OpSpec) -> dict[str, list[str]]:
         groups += ["derivatives", "hygiene"]
         if spec.kinks is not None:
             groups.append("kinks")
+    elif spec.convention is not None:
+        groups.append("convention")
     found = {g: [c for c in GROUPS[g] if _applies(spec, c)] for g in groups}
     if spec.errors:
         found["errors"] = ["errors"]

@@ -46,7 +46,8 @@ class OpSpec:
         Draws arguments that lie on kinks or ties; there the gradient must lie between the one-sided derivatives.
     convention : callable, optional
         Which of the possible gradients is meant on kinks: takes the cotangent and the arguments as NumPy arrays, and returns the
-        gradient of each tensor among them.
+        gradient of each tensor among them. With ``differentiable=False`` it is meant everywhere: of an operation that rounds, whose
+        slopes are no guide.
     errors : sequence of Bad
         What must be refused.
     differentiable : bool

@@ -46,6 +46,7 @@ from tinygrad_edu.ops.elementwise.comparison import (
     lt,
     ne,
 )
+from tinygrad_edu.ops.elementwise.divisors import gcd, lcm
 from tinygrad_edu.ops.elementwise.exponential import (
     exp,
     exp2,

@@ -64,6 +64,10 @@ SPECS = [
         errors=(Bad(lambda: (tg.tensor([1.5]),), TypeError, "bitwise_not"),),
     ),
     *(
+        _constant(name, reference, _INTEGERS, dtypes="int64", errors=(_FLOATS,), order=2)
+        for name, reference in {"gcd": np.gcd, "lcm": np.lcm}.items()
+    ),
+    *(
         _constant(
             name,
             reference,

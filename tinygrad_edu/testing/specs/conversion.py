@@ -27,19 +27,36 @@ def _to(name: str, dtype: Any, **more: Any) -> OpSpec:
     )
 
 
+def _converted_back(g: Any, x: Any) -> Any:
+    """The gradient of a conversion: the cotangent in the type of the argument."""
+    return g.astype(x.dtype)
+
+
 SPECS = [
-    _to("double", np.float64, differentiable=False),  # its gradient is of the type that it comes from
     _to("cpu", np.float64),
-    *(_to(n, t, differentiable=False) for n, t in (("int", np.int32), ("long", np.int64), ("bool", np.bool_))),
-    # What a narrower type rounds has no numerical derivative.
-    _to("float", np.float32, differentiable=False),
+    *(
+        _to(n, t, differentiable=False)
+        for n, t in {
+            "int": np.int32,
+            "long": np.int64,
+            "short": np.int16,
+            "char": np.int8,
+            "bool": np.bool_,
+        }.items()
+    ),
     OpSpec(
-        "Tensor.half",
-        tg.Tensor.half,
-        _NUMBERS,
-        reference=lambda x: x.astype(np.float16),
+        "Tensor.byte",
+        tg.Tensor.byte,
+        some.tensors(low=0.0),  # what becomes of negative numbers depends on the machine
+        reference=lambda x: x.astype(np.uint8),
         differentiable=False,
-        methods="half",
+        methods="byte",
+        torch="Tensor.byte",
+    ),
+    # What a narrower type rounds has no numerical derivative; the cotangent is converted back.
+    *(
+        _to(n, t, differentiable=False, convention=_converted_back)
+        for n, t in {"double": np.float64, "float": np.float32, "half": np.float16}.items()
     ),
     OpSpec(
         "Tensor.type",

@@ -22,7 +22,7 @@ Strategy = st.SearchStrategy[Any]
 
 
 @st.composite
-def _regular(draw: Any, square: bool = True, tall: bool | None = None, batch: bool = True) -> Tensor:
+def regular(draw: Any, square: bool = True, tall: bool | None = None, batch: bool = True) -> Tensor:
     """Matrices with a large diagonal 3, 5, 7: regular, with singular values that keep their distance."""
     n, m = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     if square:
@@ -36,9 +36,9 @@ def _regular(draw: Any, square: bool = True, tall: bool | None = None, batch: bo
 
 
 @st.composite
-def _system(draw: Any) -> tuple[Tensor, Tensor]:
+def system(draw: Any) -> tuple[Tensor, Tensor]:
     """A regular matrix and right-hand sides."""
-    a = draw(_regular())
+    a = draw(regular())
     return a, draw(some.tensors((*a.shape[:-1], draw(st.integers(1, 2))), -2.0, 2.0))
 
 
@@ -88,13 +88,13 @@ def _triangular(function: Any) -> Callable[..., Any]:
 
 @st.composite
 def _triangular_system(draw: Any) -> tuple[Any, ...]:
-    return *draw(_system()), draw(st.booleans())
+    return *draw(system()), draw(st.booleans())
 
 
 @st.composite
 def _factored(draw: Any) -> tuple[Any, ...]:
     """Right-hand sides, a triangular factor, and which triangle it is."""
-    a, b = draw(_system())
+    a, b = draw(system())
     upper = draw(st.booleans())
     return b, (a.triu() if upper else a.tril()), upper
 
@@ -102,7 +102,7 @@ def _factored(draw: Any) -> tuple[Any, ...]:
 @st.composite
 def _overdetermined(draw: Any) -> tuple[Any, ...]:
     """A tall matrix and right-hand sides."""
-    a = draw(_regular(square=False, tall=True, batch=False))
+    a = draw(regular(square=False, tall=True, batch=False))
     return a, draw(some.tensors((a.shape[0], draw(st.integers(1, 2))), -2.0, 2.0))
 
 
@@ -115,7 +115,7 @@ EQUATIONS = [
     OpSpec(
         "inverse",
         tg.inverse,
-        _regular(),
+        regular(),
         np.linalg.inv,
         errors=(_SINGULAR, *_SQUARE),
         order=3,
@@ -125,7 +125,7 @@ EQUATIONS = [
     ),
     _room(
         "solve",
-        _system(),
+        system(),
         np.linalg.solve,
         order=3,
         errors=(
@@ -143,13 +143,11 @@ EQUATIONS = [
         dtypes="float64",
     ),
     OpSpec("cholesky_solve", tg.cholesky_solve, _factored(), _cholesky_solve, methods="cholesky_solve"),
-    OpSpec(
-        "det", tg.det, _regular(), np.linalg.det, errors=_SQUARE, order=3, methods="det", torch="det", dtypes=FLOATS
-    ),
+    OpSpec("det", tg.det, regular(), np.linalg.det, errors=_SQUARE, order=3, methods="det", torch="det", dtypes=FLOATS),
     OpSpec(
         "det (singular)",
         tg.det,
-        _regular(batch=False).map(_without_first_column),
+        regular(batch=False).map(_without_first_column),
         np.linalg.det,
         dtypes=FLOATS,
         notes="two orders; the third needs a regular matrix",
@@ -157,7 +155,7 @@ EQUATIONS = [
     OpSpec(
         "slogdet",
         tg.slogdet,
-        _regular(),
+        regular(),
         lambda x: tuple(np.linalg.slogdet(x)),
         errors=_SQUARE,
         order=3,
@@ -167,7 +165,7 @@ EQUATIONS = [
     OpSpec(
         "logdet",
         tg.logdet,
-        _regular(),
+        regular(),
         _logdet,
         errors=_SQUARE,
         order=3,
@@ -177,7 +175,7 @@ EQUATIONS = [
     ),
     product(
         "matrix_power",
-        st.tuples(_regular(), st.integers(-2, 3)),
+        st.tuples(regular(), st.integers(-2, 3)),
         np.linalg.matrix_power,
         (Bad(lambda: (tg.ones(2, 3), 2), ValueError, "expected square"),),
         dtypes=FLOATS,
@@ -185,7 +183,7 @@ EQUATIONS = [
     OpSpec(
         "pinverse",
         tg.pinverse,
-        _regular(square=False),
+        regular(square=False),
         np.linalg.pinv,
         errors=(NO_MATRIX, INTEGERS),
         methods="pinverse",
@@ -201,8 +199,8 @@ EQUATIONS = [
         dtypes=FLOATS,
         errors=misfit((3, 2), (2, 1), text="lstsq: the sizes of A"),
     ),
-    _room("matrix_rank", _regular(square=False), np.linalg.matrix_rank, differentiable=False, errors=(NO_MATRIX,)),
-    _room("cond", _regular(), np.linalg.cond, errors=(NO_MATRIX,)),
+    _room("matrix_rank", regular(square=False), np.linalg.matrix_rank, differentiable=False, errors=(NO_MATRIX,)),
+    _room("cond", regular(), np.linalg.cond, errors=(NO_MATRIX,)),
 ]
 
 
@@ -225,13 +223,13 @@ def _eigh(library: Any, x: Any) -> Any:
     return _squares(*library.linalg.eigh(_symmetric(x)))
 
 
-_RECTANGULAR = _regular(square=False, batch=False)
+_RECTANGULAR = regular(square=False, batch=False)
 
 DECOMPOSITIONS = [
     OpSpec(
         "cholesky",
         lambda x: tg.cholesky(_definite(x)),
-        _regular(),
+        regular(),
         lambda x: np.linalg.cholesky(_definite(x)),
         errors=(Bad(lambda: (tg.zeros(2, 2),), LinAlgError, "cholesky: the matrix is not positive definite"),),
         torch=lambda m, x: m.linalg.cholesky(_definite(x)),
@@ -260,11 +258,11 @@ DECOMPOSITIONS = [
         domain="matrices of full rank with distinct singular values",
         notes=_SIGNS,
     ),
-    _room("svdvals", _regular(square=False), np.linalg.svdvals, errors=(NO_MATRIX,)),
+    _room("svdvals", regular(square=False), np.linalg.svdvals, errors=(NO_MATRIX,)),
     OpSpec(
         "linalg.eigh",
         lambda x: _eigh(tg, x),
-        _regular(batch=False),
+        regular(batch=False),
         lambda x: _eigh(np, x),
         torch=_eigh,
         dtypes=FLOATS,
@@ -274,7 +272,7 @@ DECOMPOSITIONS = [
     OpSpec(
         "linalg.eigvalsh",
         lambda x: tg.linalg.eigvalsh(_symmetric(x)),
-        _regular(),
+        regular(),
         lambda x: np.linalg.eigvalsh(_symmetric(x)),
         torch=lambda m, x: m.linalg.eigvalsh(_symmetric(x)),
         dtypes=FLOATS,
@@ -290,7 +288,7 @@ NORMS = [
     *(
         _room(
             "matrix_norm",
-            st.tuples(_regular(square=False), st.just(p)),
+            st.tuples(regular(square=False), st.just(p)),
             lambda x, p: np.linalg.norm(x, p, axis=(-2, -1)),
             errors=(
                 Bad(lambda: (tg.ones(2), 2), ValueError, "expected at least two dimensions"),
@@ -301,7 +299,7 @@ NORMS = [
         else OpSpec(
             f"linalg.matrix_norm (p={p})",
             tg.linalg.matrix_norm,
-            st.tuples(_regular(batch=False).map(lambda x: x + 0.01), st.just(p)),
+            st.tuples(regular(batch=False).map(lambda x: x + 0.01), st.just(p)),
             lambda x, p: np.linalg.norm(x, p),
             torch="linalg.matrix_norm",
             dtypes=FLOATS,
@@ -313,7 +311,7 @@ NORMS = [
         st.tuples(some.tensors_away_from([0.0]), st.sampled_from([1, 2, 3])),
         lambda x, p: np.linalg.vector_norm(x, ord=p),
     ),
-    _room("norm", _regular(square=False, batch=False), np.linalg.norm),
+    _room("norm", regular(square=False, batch=False), np.linalg.norm),
 ]
 
 SPECS = [*EQUATIONS, *DECOMPOSITIONS, *NORMS]

@@ -282,6 +282,7 @@ DIAGONALS = [
         np.diag,
         misfit((2, 2, 2), text="diag: expected"),
     ),
+    product("diagflat", st.tuples(some.tensors(), _OFFSET), np.diagflat),
     product("trace", some.tensors(some.shapes(2, 2)), np.trace, misfit((2,), text="trace: expected a matrix")),
 ]
 

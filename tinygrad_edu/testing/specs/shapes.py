@@ -36,6 +36,12 @@ def _expand_arguments(draw: Any) -> Any:
     return x, full
 
 
+def _sum_to(x: Any, size: tuple[int, ...]) -> Any:
+    lead = x.ndim - len(size)
+    x = x.sum(tuple(range(lead)))
+    return x.sum(tuple(i for i, n in enumerate(size) if n == 1), keepdims=True)
+
+
 def _window_arguments(draw: Any, x: Tensor) -> tuple[int, int, int]:
     axis = positive(draw, x)
     return axis, draw(st.integers(1, x.shape[axis])), draw(st.integers(1, 2))
@@ -141,6 +147,13 @@ VIEWS = [
         "broadcast_tensors",
         _expand_arguments().map(lambda c: (c[0], tg.ones(c[1], dtype=tg.float64))),
         np.broadcast_arrays,
+    ),
+    named(
+        "Tensor.sum_to_size",
+        _expand_arguments().map(lambda c: (tg.ones(c[1], dtype=tg.float64) * c[0], tuple(c[0].shape))),
+        _sum_to,
+        methods="sum_to_size",
+        errors=bad(ValueError, "does not broadcast", zeros(2, 3), (2,)),
     ),
     *(named(f"atleast_{n}d", alone(), getattr(np, f"atleast_{n}d")) for n in (1, 2, 3)),
     named(

@@ -1,0 +1,130 @@
+"""What can be asked about tensors and types, beside PyTorch's answers; views and functions that are refused."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing import strategies as some
+
+torch = pytest.importorskip("torch")
+TYPES = "bool uint8 int8 int16 int32 int64 float16 float32 float64".split()
+
+
+@pytest.mark.parametrize(("a", "b"), itertools.product(TYPES, TYPES))
+def test_types_of_results_are_those_of_pytorch(a: str, b: str) -> None:
+    for shape_a, shape_b in itertools.product([(), (2,)], repeat=2):
+        ours = tg.result_type(tg.ones(shape_a, dtype=a), tg.ones(shape_b, dtype=b))
+        theirs = torch.result_type(
+            torch.ones(shape_a, dtype=getattr(torch, a)), torch.ones(shape_b, dtype=getattr(torch, b))
+        )
+        assert ours.name == str(theirs).removeprefix("torch.")
+    assert tg.can_cast(getattr(tg, a), getattr(tg, b)) == torch.can_cast(getattr(torch, a), getattr(torch, b))
+
+
+@pytest.mark.parametrize(("dtype", "number"), itertools.product(TYPES, [True, 2, 1.5]))
+def test_numbers_give_way_to_tensors(dtype: str, number: float) -> None:
+    for shape in ((), (2,)):
+        for swap in (False, True):
+            ours: list[object] = [tg.ones(shape, dtype=dtype), number]
+            theirs: list[object] = [torch.ones(shape, dtype=getattr(torch, dtype)), number]
+            if swap:
+                ours.reverse()
+                theirs.reverse()
+            assert tg.result_type(*ours).name == str(torch.result_type(*theirs)).removeprefix("torch.")
+    assert tg.result_type(1, 2.0) is tg.float32 and tg.result_type(True, 2) is tg.int64
+
+
+@given(some.tensors())
+def test_facts(x: tg.Tensor) -> None:
+    y = torch.tensor(x.numpy())
+    assert tg.is_tensor(x) and not tg.is_tensor(x.numpy())
+    assert tg.numel(x) == torch.numel(y) and x.ndimension() == y.ndimension()
+    assert tg.is_floating_point(x) and not tg.is_complex(x) and x.is_signed()
+    assert x.stride() == y.stride() and x.is_contiguous()
+    for dims in itertools.permutations(range(x.dim())):
+        ours, theirs = x.permute(dims), y.permute(dims)
+        assert ours.is_contiguous() == theirs.is_contiguous() or 1 in x.shape
+        assert ours.stride() == theirs.stride()
+    assert tg.is_same_size(x, x + 1)
+    if x.numel() == 1:
+        assert tg.is_nonzero(x) == torch.is_nonzero(y)
+    else:
+        with pytest.raises(RuntimeError, match="is_nonzero: only a tensor with one element"):
+            tg.is_nonzero(x)
+
+
+@pytest.mark.parametrize("function", [tg.numel, tg.is_floating_point, tg.is_complex, tg.is_nonzero])
+def test_what_is_no_tensor_has_no_facts(function) -> None:
+    with pytest.raises(TypeError, match=f"{function.__name__}: expected a Tensor"):
+        function([1.0])
+
+
+@given(some.tensors(some.shapes(1, 3)), st.data())
+def test_view_refuses_where_only_a_copy_can_have_the_shape(x: tg.Tensor, data: st.DataObject) -> None:
+    dims = data.draw(st.permutations(range(x.dim())))
+    flat = data.draw(st.booleans())
+    ours, theirs = x.permute(dims), torch.tensor(x.numpy()).permute(dims)
+    shape = (-1,) if flat else (*ours.shape[:1], -1)
+    try:
+        want = theirs.view(shape)
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match=r"view: .* use reshape"):
+            ours.view(shape)
+        assert ours.reshape(shape).tolist() == theirs.reshape(shape).tolist()
+    else:
+        got = ours.view(shape)
+        assert got.tolist() == want.tolist()
+        assert np.shares_memory(got.numpy(), x.numpy())
+
+
+def test_a_strided_view_shares_memory_and_refuses_what_it_cannot_see() -> None:
+    x = tg.zeros(4)
+    tg.as_strided(x, (2,), (2,), 1)[...] = 5.0
+    assert x.tolist() == [0, 5, 0, 5]
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        tg.as_strided(x, (3, 2), (1, 1))[...] = 1.0
+    with pytest.raises(RuntimeError, match=r"as_strided: .* use contiguous"):
+        tg.as_strided(tg.zeros(2, 3).T, (2,), (1,))
+    y = tg.zeros(2, requires_grad=True)
+    z = y * 1
+    z.as_strided((1,), (1,), 1).mul_(3)
+    z.sum().backward()
+    assert y.grad.tolist() == [1, 3]
+
+
+def test_a_function_says_that_it_cannot_write_on_its_arguments() -> None:
+    class Double(tg.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x)
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(RuntimeError, match=r"Double: mark_dirty is not supported, .* return a new tensor"):
+        Double.apply(tg.ones(2, requires_grad=True) * 1)
+
+
+def test_methods_that_take_probabilities() -> None:
+    tg.manual_seed(0)
+    p = tg.tensor([0.0, 1.0])
+    assert p.bernoulli().tolist() == [0, 1] and tg.ones(3).bernoulli(0.0).tolist() == [0, 0, 0]
+    assert tg.tensor([0.0, 3.0, 0.0]).multinomial(4, replacement=True).tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("name", ["lt", "le", "gt", "ge", "add", "mul", "maximum", "atan2", "where"])
+def test_an_operand_that_is_none_is_refused_by_the_name_of_the_operation(name: str) -> None:
+    x = tg.tensor([1.0, 2.0])
+    args = (x > 1, x, "a") if name == "where" else (x, "a")
+    with pytest.raises(TypeError, match=rf"^{name}: "):
+        getattr(tg, name)(*args)
+    with pytest.raises(TypeError, match=r"^lt: "):
+        _ = x < "a"

@@ -52,7 +52,8 @@ def test_what_is_no_tensor_is_refused_by_the_name_of_the_operation(spec):
         for stranger in ("a", [1.0, 2.0])[: 1 if i else 2]:
             with pytest.raises(TypeError) as caught:
                 spec.function(*args[:i], stranger, *args[i + 1 :])
-            assert any(f"{name}: " in str(caught.value) for name in names), caught.value
+            called = str(caught.value).partition(":")[0]
+            assert called and any(name.startswith(called) for name in names), caught.value
 
 
 def simplest(strategy):

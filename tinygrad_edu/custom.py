@@ -152,6 +152,14 @@ def check_attributes(node: Function) -> None:
             map_arrays(check, getattr(node, name))
 
 
+def writing_refused(node: Function) -> RuntimeError:
+    """What ``mark_dirty`` raises."""
+    return RuntimeError(
+        f"{type(node).__name__}: mark_dirty is not supported, since arguments of forward are read-only: other gradients may "
+        "need their values; return a new tensor, and let the caller write it back with x.copy_(...)"
+    )
+
+
 def _shares(x: Any, y: Any) -> bool:
     return type(x) is type(y) and backends.of(x).is_view(x, y)
 

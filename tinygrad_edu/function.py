@@ -117,10 +117,9 @@ class Function(Node):
 
     def mark_dirty(self, *args: Any) -> None:
         """Refused: a function cannot write on its arguments, whose memory others may need; return a new tensor instead."""
-        raise RuntimeError(
-            f"{type(self).__name__}: mark_dirty is not supported, since arguments of forward are read-only: other gradients may "
-            "need their values; return a new tensor, and let the caller write it back with x.copy_(...)"
-        )
+        from tinygrad_edu.custom import writing_refused
+
+        raise writing_refused(self)
 
     def set_materialize_grads(self, value: bool) -> None:
         """Whether the cotangent of an unused output comes as zeros (the default) or as None."""

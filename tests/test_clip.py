@@ -187,3 +187,20 @@ def test_a_vector_must_fit() -> None:
     assert ps[0].tolist() == [0.0, 0.0]
     with pytest.raises(TypeError, match="expected a Tensor, got list"):
         utils.vector_to_parameters([1.0] * 5, ps)
+
+
+@pytest.mark.parametrize("order", [2.0, 1.0, 3.0, math.inf])
+def test_nothing_waits_for_the_norm(order: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a card, to ask for a value is to wait until everything before it has been computed."""
+    ours, _ = both([(3,), (2, 4)], 0)
+
+    def waits(*_: Any) -> Any:
+        raise AssertionError("a value was asked for")
+
+    for name in ("item", "tolist", "numpy", "__bool__", "__float__", "__int__"):
+        monkeypatch.setattr(tg.Tensor, name, waits)
+    total = utils.clip_grad_norm_(ours, 1.0, order)
+    utils.clip_grads_with_norm_(ours, 0.5, utils.get_total_norm([p.grad for p in ours], order))
+    utils.clip_grad_value_(ours, 0.1)
+    monkeypatch.undo()
+    assert total.item() > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -129,3 +129,44 @@ def get_rng_state() -> Tensor:
 def set_rng_state(new_state: Tensor) -> None:
     """Go on from what :func:`get_rng_state` gave."""
     default_generator("cpu").set_state(new_state)
+
+
+def all_states(devices: Iterable[Any] = ()) -> dict[str, str]:
+    """The states of this thread's default generators, by device; also of those of ``devices``, where nothing was drawn yet."""
+    for device in ("cpu", *devices):
+        default_generator(device)
+    found = _defaults.by_device.items()
+    return {name: g.device.backend.get_random_state(g._raw) for name, g in found}
+
+
+def set_all_states(states: dict[str, str]) -> None:
+    """Go on from what :func:`all_states` gave."""
+    for name, state in states.items():
+        generator = default_generator(name)
+        generator.device.backend.set_random_state(generator._raw, state)
+
+
+@contextmanager
+def fork_rng(devices: Iterable[Any] = (), enabled: bool = True) -> Iterator[None]:
+    """Inside, random numbers are drawn without effect on what is drawn afterwards.
+
+    Parameters
+    ----------
+    devices : iterable of devices
+        Whose default generators go back to their states, besides the CPU's and all that were used before.
+    enabled : bool
+        Whether to do so.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> with tg.random.fork_rng():
+    ...     first = tg.rand(1)
+    >>> tg.rand(1).equal(first)
+    True
+    """
+    states = all_states(devices) if enabled else {}
+    try:
+        yield
+    finally:
+        set_all_states(states)

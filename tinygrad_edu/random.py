@@ -13,6 +13,7 @@ from tinygrad_edu.errors import describe
 from tinygrad_edu.generator import (
     Generator,
     default_generator,
+    fork_rng,
     get_rng_state,
     initial_seed,
     manual_seed,
@@ -26,6 +27,7 @@ __all__ = [
     "Generator",
     "bernoulli",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
     "initial_seed",
     "manual_seed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygrad_edu.optim import lr_scheduler
+from tinygrad_edu.optim import lr_scheduler, swa_utils
 from tinygrad_edu.optim.adadelta import Adadelta
 from tinygrad_edu.optim.adafactor import Adafactor
 from tinygrad_edu.optim.adagrad import Adagrad
@@ -39,4 +39,5 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "lr_scheduler",
+    "swa_utils",
 ]

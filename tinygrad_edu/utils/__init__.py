@@ -1,5 +1,5 @@
-"""Helpers around training: `tinygrad_edu.utils.data`."""
+"""Helpers around training: `tinygrad_edu.utils.data` and `tinygrad_edu.utils.checkpoint`."""
 
-from tinygrad_edu.utils import data
+from tinygrad_edu.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

@@ -145,7 +145,9 @@ def test_pictures_become_tensors():
     assert y.shape == (1, 2, 3) and y.dtype is tg.float64 and grey.sum() == 6, "a copy"
     picture = pytest.importorskip("PIL.Image").fromarray(bytes_)
     assert transforms.ToTensor()(picture).tolist() == x.tolist()
-    for wrong, error in ((tg.ones(1), TypeError), ([1], TypeError), (np.ones(3), ValueError)):
+    assert transforms.ToTensor()(tg.tensor([[[255]]], dtype="uint8")).tolist() == [[[1.0]]]
+    assert transforms.ToTensor()(x) is x
+    for wrong, error in (([1], TypeError), (np.ones(3), ValueError)):
         with pytest.raises(error, match="to_tensor"):
             transforms.ToTensor()(wrong)
     with pytest.raises(TypeError, match="ToTensor makes one of a picture"):

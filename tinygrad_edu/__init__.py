@@ -363,7 +363,7 @@ from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import nn, optim, transforms, utils
+from tinygrad_edu import datasets, nn, optim, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -469,6 +469,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "cumulative_trapezoid",
+    "datasets",
     "deg2rad",
     "det",
     "device",

@@ -96,8 +96,8 @@ def to_tensor(pic: Any) -> Tensor:
 
     Parameters
     ----------
-    pic : array, or picture of Pillow
-        Two or three dimensions, colours last.
+    pic : array, picture of Pillow, or Tensor
+        Two or three dimensions, colours last. Of a tensor, which is (C, H, W) already, only bytes are converted.
 
     Examples
     --------
@@ -107,9 +107,9 @@ def to_tensor(pic: Any) -> Tensor:
     Size([3, 2, 2])
     """
     if isinstance(pic, Tensor):
-        raise TypeError("to_tensor: this is a tensor already; it takes arrays (H, W, C) and pictures of Pillow")
+        return pic.float() / 255 if pic.dtype.name == "uint8" else pic
     if not (isinstance(pic, np.ndarray) or hasattr(pic, "getbands")):
-        raise TypeError(f"to_tensor: expected an array or a picture of Pillow, got {type(pic).__name__}")
+        raise TypeError(f"to_tensor: expected an array, a tensor or a picture of Pillow, got {type(pic).__name__}")
     values = np.asarray(pic)
     if values.ndim not in (2, 3):
         raise ValueError(f"to_tensor: expected the shape (H, W) or (H, W, C), got {values.shape}")

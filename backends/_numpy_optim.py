@@ -48,19 +48,18 @@ def mix(y: Array, b: float, x: Array, a: float) -> Array:
 
 def apply(rule: Rule, held: list[list[Array]]) -> None:
     """Run an elementwise rule on the arrays of each parameter, in place: see ``Backend.apply_rule``."""
-    small: dict[tuple[Any, ...], list[list[Array]]] = {}
+    small: list[list[Array]] = []
     large: list[list[Array]] = []
     with np.errstate(all="ignore"):
         for arrays in held:
             if arrays[0].size < SMALL:
-                small.setdefault(tuple(a.dtype for a in arrays), []).append(arrays)
+                small.append(arrays)
             elif all(a.flags.c_contiguous for i, a in enumerate(arrays) if i != 1):
                 large.append([a.reshape(-1) for a in arrays])
             else:  # a flat view, which is needed to cut an array, cannot be had of every layout
                 _keep(rule(*arrays), arrays)
-        for alike in small.values():
-            for bundle in _bundles(alike):
-                _side_by_side(rule, bundle)
+        for bundle in _bundles(small):
+            _side_by_side(rule, bundle)
     if large:
         _in_pieces(rule, large)
 
@@ -80,22 +79,20 @@ def _bundles(held: list[list[Array]]) -> Iterator[list[list[Array]]]:
         if total > BUNDLE and i > start:
             yield held[start:i]
             start, total = i, arrays[0].size
-    yield held[start:]
+    if held:
+        yield held[start:]
 
 
 def _side_by_side(rule: Rule, held: list[list[Array]]) -> None:
     """Run the rule on small parameters joined to one array."""
-    if len(held) == 1:
-        flat = [a.reshape(-1) for a in held[0]]
-        results = rule(*flat)
-    else:
-        results = rule(*[np.concatenate(arrays, axis=None) for arrays in zip(*held, strict=True)])
-    lo = 0
-    for p, _, *state in held:
-        hi = lo + p.size
-        for result, old in zip(results, (p, *state), strict=True):
-            old[...] = result[lo:hi].reshape(old.shape)
-        lo = hi
+    p, g, *state = zip(*held, strict=True)
+    results = rule(*[np.concatenate(arrays, axis=None) for arrays in (p, g, *state)])
+    for result, olds in zip(results, (p, *state), strict=True):
+        lo = 0
+        for old in olds:
+            hi = lo + old.size
+            old[...] = result[lo:hi] if old.ndim == 1 else result[lo:hi].reshape(old.shape)
+            lo = hi
 
 
 def _in_pieces(rule: Rule, held: list[list[Array]]) -> None:

@@ -95,9 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
     if args.list:
         for workload in WORKLOADS.values():
             if workload.group == "training":
-                print(f"{workload.name:<16}{workload.summary}{' (ours alone)' if workload.only_ours else ''}")
+                print(f"{workload.name:<28}{workload.summary}{' (ours alone)' if workload.only_ours else ''}")
         single = dict.fromkeys(w.name.partition("/")[0] for w in WORKLOADS.values() if w.group == "operations")
-        print(f"{'operations':<16}Single operations: {', '.join(single)}")
+        print(f"{'operations':<28}Single operations: {', '.join(single)}")
         return 0
     asked = [args.profile] if args.profile else args.workloads or ["training"]
     names = list(dict.fromkeys(name for entry in asked for name in groups.get(entry, [entry])))

@@ -20,15 +20,22 @@ class _Writes:
 
     def record(self, raw: Array) -> None:
         """Note that the memory of ``raw`` was just overwritten."""
-        root = backends.of(raw).root(raw)
-        key = id(root)
-        if key not in self.stamps:
-            # Forget the stamp with the storage. (An id used again meanwhile can't mislead: a value that a node
-            # keeps has been alive since before any stamp that the node would have to fear.) Some owners of memory
-            # take no weak references.
-            with contextlib.suppress(TypeError):
-                self._owners[key] = weakref.ref(root, lambda _, key=key: self._forget(key))  # type: ignore[misc]
-        self.latest = self.stamps[key] = tick()
+        self.record_all(backends.of(raw), [raw])
+
+    def record_all(self, xp: Any, raws: list[Array]) -> None:
+        """The same for several arrays of one backend."""
+        stamps, root_of, now = self.stamps, xp.root, tick()
+        for raw in raws:
+            root = root_of(raw)
+            key = id(root)
+            if key not in stamps:
+                # Forget the stamp with the storage. (An id used again meanwhile can't mislead: a value that a node
+                # keeps has been alive since before any stamp that the node would have to fear.) Some owners of memory
+                # take no weak references.
+                with contextlib.suppress(TypeError):
+                    self._owners[key] = weakref.ref(root, lambda _, key=key: self._forget(key))  # type: ignore[misc]
+            stamps[key] = now
+        self.latest = now
 
     def _forget(self, key: int) -> None:
         self.stamps.pop(key, None)

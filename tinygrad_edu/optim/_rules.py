@@ -15,7 +15,6 @@ from tinygrad_edu.writes import writes
 
 Array = Any
 Backend = Any
-Batch = tuple[dict[str, Any], list[list[Tensor]], list[list[Array]]]  # constants, tensors and arrays of each parameter
 
 
 class RuleOptimizer(Optimizer):
@@ -35,6 +34,7 @@ class RuleOptimizer(Optimizer):
 
     kernel: ClassVar[str] = ""
     elementwise: ClassVar[bool] = True
+    alike: ClassVar[bool] = True  # whether all parameters have arrays of the same names
     counts_in_tensors: ClassVar[bool] = True  # else a counter is a Python number
     waits_for_rows: ClassVar[bool] = False  # whether a gradient's rows are worth waiting for a lazy device
 
@@ -61,8 +61,10 @@ class RuleOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for values in self.state.values() if self.counts_in_tensors else ():
-            for name in self.counters:  # older states have numbers
+        for values in self.state.values():
+            for name in [name for name, value in values.items() if value is None]:
+                del values[name]
+            for name in self.counters if self.counts_in_tensors else ():  # older states have numbers
                 if isinstance(values.get(name), (int, float)):
                     values[name] = Tensor._wrap(_number(values[name]))
 
@@ -72,82 +74,103 @@ class RuleOptimizer(Optimizer):
         """Update all parameters once; see :meth:`Optimizer.step`."""
         loss = self._loss(closure)
         for group in self.param_groups:
-            for (xp, *_), (constants, tensors, held) in self._batches(group).items():
-                self._apply(xp, held, constants)
-                for (p, *state), (raw, _, *arrays) in zip(tensors, held, strict=True):
-                    p._data = raw
-                    writes.record(raw)
-                    if not xp.mutable:
-                        for t, array in zip(state, arrays, strict=True):
-                            t._data = array
+            params = [p for p in group["params"] if p._grad is not None]
+            if params:
+                self._step_group(group, params)
         return loss
 
-    def _batches(self, group: dict[str, Any]) -> dict[tuple[Any, ...], Batch]:
-        """The parameters with a gradient, grouped by backend, type and constants of the rule.
+    def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        """Update the parameters of a group that have a gradient."""
+        names = self._arrays(group, params[0])
+        if not self.alike:
+            for p in params:
+                self._step_alike(group, [p], self._arrays(group, p))
+        else:
+            self._step_alike(group, params, names)
 
-        Counters are advanced, and parameters whose gradient has few rows are updated here.
-        """
-        by_rows = self._by_rows(group)
-        known: dict[tuple[Any, ...], tuple[list[Any], dict[str, Any]]] = {}
-        batches: dict[tuple[Any, ...], Batch] = {}
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            names = self._arrays(group, p)
-            new, state = self._state(p, group, names)
-            before = [state[name] for name in self.counters]
-            now = (new, *[float(count) for count in before])
-            if now not in known:
-                known[now] = self._advanced(group, before, new)
-            counts, constants = known[now]
-            for name, count, value in zip(self.counters, before, counts, strict=True):
-                if isinstance(count, Tensor):
-                    count._data = value
-                else:
-                    state[name] = value
-            tensors = [p, *[state[name] for name in names]]
-            if type(grad) is SparseGrad:
-                rows = grad.rows(self.waits_for_rows) if by_rows else None
-                if rows is not None:
-                    self._step_rows(tensors, rows, constants)
-                    continue
-                grad = p.grad
-            raw = writable(p)
-            xp = backends.of(raw)
-            batch = batches.setdefault((xp, raw.dtype, now), (constants, [], []))
-            batch[1].append(tensors)
-            batch[2].append([raw, grad._data, *[t._data for t in tensors[1:]]])
-        return batches
+    def _step_alike(self, group: dict[str, Any], params: list[Tensor], names: dict[str, float]) -> None:
+        """Update parameters whose arrays have the same names."""
+        if not names and not self.counters:  # nothing to remember: then no parameter gets a state
+            self._update(group, params, [], self._constants(group, {}, False))
+            return
+        states = [self.state[p] for p in params]
+        new = [self._begin(p, state, group, names) for p, state in zip(params, states, strict=True)]
+        for constants, places in self._advance(group, states, new):
+            some = states if len(places) == len(states) else [states[i] for i in places]
+            columns = [[state[name] for state in some] for name in names]
+            self._update(group, params if some is states else [params[i] for i in places], columns, constants)
 
-    def _state(self, p: Tensor, group: dict[str, Any], names: dict[str, float]) -> tuple[bool, dict[str, Any]]:
-        """Whether a parameter's state was made just now, and the state; an optimizer that remembers nothing makes none."""
-        if not names and not self.counters:
-            return False, {}
-        state = self.state[p]
-        if all(state.get(name) is not None for name in (*self.counters, *names)):
-            return False, state
+    def _begin(self, p: Tensor, state: dict[str, Any], group: dict[str, Any], names: dict[str, float]) -> bool:
+        """Give a parameter the state that it lacks; whether it had none."""
+        if len(state) >= len(self.counters) + len(names) and self._wanted(names) <= state.keys():
+            return False
         new = not any(isinstance(value, Tensor) for value in state.values())
         for name, value in self._first(group).items():
-            if state.get(name) is None:
+            if name not in state:
                 state[name] = Tensor._wrap(_number(value)) if self.counts_in_tensors else value
         for name, fill in names.items():
-            if state.get(name) is None:
+            if name not in state:
                 state[name] = Tensor._wrap(self._first_array(name, fill, p._data))
-        return new, state
+        return new
+
+    def _wanted(self, names: dict[str, float]) -> set[str]:
+        return {*self.counters, *names}
 
     def _first_array(self, name: str, fill: float, p: Array) -> Array:
         xp = backends.of(p)
         return xp.full_like(p, fill) if fill else xp.zeros_like(p)
 
-    def _advanced(self, group: dict[str, Any], before: list[Any], new: bool) -> tuple[list[Any], dict[str, Any]]:
-        """The counters after this step, and the constants of the rule."""
-        raws = [getattr(count, "_data", count) for count in before]
-        counters = dict(zip(self.counters, raws, strict=True))
-        constants = self._constants(group, counters, new)
-        if self.counts_in_tensors:
-            return [_number(v, raw.dtype) for v, raw in zip(counters.values(), raws, strict=True)], constants
-        return list(counters.values()), constants
+    def _advance(
+        self, group: dict[str, Any], states: list[dict[str, Any]], new: list[bool]
+    ) -> list[tuple[dict[str, Any], list[int]]]:
+        """Advance the counters; the constants of the rule, and the numbers of the parameters that share them."""
+        columns = [[state[name] for state in states] for name in self.counters]
+        raws = [[t._data for t in column] for column in columns] if self.counts_in_tensors else columns
+        if not any(new) and all(len(set(map(id, column))) == 1 for column in raws):
+            buckets = {(): list(range(len(states)))}  # after a step the parameters have their counters in common
+        else:
+            buckets = {}
+            for i, key in enumerate(zip(new, *[map(float, column) for column in raws], strict=True)):
+                buckets.setdefault(key, []).append(i)
+        found = []
+        for places in buckets.values():
+            counters = {name: column[places[0]] for name, column in zip(self.counters, raws, strict=True)}
+            before = list(counters.values())
+            found.append((self._constants(group, counters, new[places[0]]), places))
+            for name, old, column in zip(self.counters, before, columns, strict=True):
+                if not self.counts_in_tensors:
+                    for i in places:
+                        states[i][name] = counters[name]
+                    continue
+                value = _number(counters[name], old.dtype)
+                for i in places:
+                    column[i]._data = value
+        return found
+
+    def _update(
+        self, group: dict[str, Any], params: list[Tensor], columns: list[list[Tensor]], constants: dict[str, Any]
+    ) -> None:
+        """Run the rule on parameters and their arrays, given name by name, that have the same constants."""
+        if self._by_rows(group):
+            sparse = [self._step_rows([p, *state], constants) for p, *state in zip(params, *columns, strict=True)]
+            if any(sparse):
+                columns = [[t for t, done in zip(column, sparse, strict=True) if not done] for column in columns]
+                params = [p for p, done in zip(params, sparse, strict=True) if not done]
+        raws = [p._data if p._data.shape else writable(p) for p in params]
+        grads = [p.grad if type(p._grad) is SparseGrad else p._grad for p in params]
+        rows = [raws, [g._data for g in grads], *[[t._data for t in column] for column in columns]]
+        held = [list(arrays) for arrays in zip(*rows, strict=True)]
+        batches: dict[tuple[Any, Any], list[list[Array]]] = {}
+        for arrays in held:
+            batches.setdefault((backends.of(arrays[0]), arrays[0].dtype), []).append(arrays)
+        for (xp, _), some in batches.items():
+            self._apply(xp, some, constants)
+            writes.record_all(xp, [arrays[0] for arrays in some])
+        for p, arrays in zip(params, held, strict=True):
+            p._data = arrays[0]
+        for k, column in enumerate(columns, 2):
+            for t, arrays in zip(column, held, strict=True):
+                t._data = arrays[k]
 
     def _apply(self, xp: Backend, held: list[list[Array]], constants: dict[str, Any]) -> None:
         kernel = xp.kernels.get(self.kernel)
@@ -156,8 +179,12 @@ class RuleOptimizer(Optimizer):
         else:
             xp.apply_rule(functools.partial(self.rule, xp, **constants), held, self.elementwise)
 
-    def _step_rows(self, tensors: list[Tensor], found: tuple[Array, Array], constants: dict[str, Any]) -> None:
-        """Update the rows of a parameter and its state that a sparse gradient touches."""
+    def _step_rows(self, tensors: list[Tensor], constants: dict[str, Any]) -> bool:
+        """Update the rows of a parameter and its arrays that a sparse gradient touches; False where it is none of rows."""
+        grad = tensors[0]._grad
+        found = grad.rows(self.waits_for_rows) if type(grad) is SparseGrad else None
+        if found is None:
+            return False
         rows, values = found
         xp = backends.of(values)
         p, *state = [xp.take_rows(t._data, rows) for t in tensors]
@@ -167,6 +194,7 @@ class RuleOptimizer(Optimizer):
         for t, new in zip(tensors, (p, *state), strict=True):
             t._data = xp.setitem(t._data, rows, new)
         writes.record(tensors[0]._data)
+        return True
 
 
 def writable(p: Tensor) -> Any:

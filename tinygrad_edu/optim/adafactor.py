@@ -61,6 +61,7 @@ class Adafactor(RuleOptimizer):
     """
 
     elementwise: ClassVar[bool] = False
+    alike: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ class Adagrad(RuleOptimizer):
         super().__init__(params, defaults)
         for group in self.param_groups:
             for p in group["params"]:
-                self._state(p, group, self._arrays(group, p))
+                self._begin(p, self.state[p], group, self._arrays(group, p))
 
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)

@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from tinygrad_edu.optim._checks import check_betas, number
-from tinygrad_edu.optim._rules import Array, Backend, Batch, RuleOptimizer
+from tinygrad_edu.optim._rules import Array, Backend, RuleOptimizer
 from tinygrad_edu.optim.optimizer import Params
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
@@ -85,14 +85,14 @@ class SparseAdam(RuleOptimizer):
     def _by_rows(self, group: dict[str, Any]) -> bool:
         return True
 
-    def _batches(self, group: dict[str, Any]) -> dict[tuple[Any, ...], Batch]:
-        for p in group["params"]:
-            if p._grad is not None and (type(p._grad) is not SparseGrad or p._grad.rows(wait=True) is None):
+    def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        for p in params:
+            if type(p._grad) is not SparseGrad or p._grad.rows(wait=True) is None:
                 raise RuntimeError(
                     f"SparseAdam: the gradient of a parameter of shape {tuple(p.shape)} is dense, as it is from operations other "
                     "than looking up rows, or after p.grad was read; use Adam for dense gradients"
                 )
-        return super()._batches(group)
+        super()._step_group(group, params)
 
     def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
         counters["step"] += 1

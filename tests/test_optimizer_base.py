@@ -201,11 +201,13 @@ def users_adam(library: Any) -> Any:
                     if p.grad is None:
                         continue
                     grad = p.grad.data
+                    if grad.is_sparse:
+                        raise RuntimeError("no sparse gradients, please")
                     state = self.state[p]
                     if len(state) == 0:
                         state["step"] = 0
                         state["exp_avg"] = library.zeros_like(p.data)
-                        state["exp_avg_sq"] = library.zeros_like(p.data)
+                        state["exp_avg_sq"] = library.zeros_like(p.data, memory_format=library.preserve_format)
                     exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
                     state["step"] += 1
                     exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)

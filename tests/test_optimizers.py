@@ -227,7 +227,7 @@ def test_sparse_adam_moves_the_rows_that_pytorch_moves(options: dict[str, Any], 
     theirs, ours = parameters([(11, 3)], "float64", seed)
     a, b = both("SparseAdam", theirs, ours, {**options, "betas": betas})
     rng = np.random.default_rng(seed)
-    for i in range(STEPS):
+    for i in range(6):  # PyTorch's sums of sparse tensors are slow
         a.zero_grad()
         b.zero_grad()
         for _ in range(rng.integers(1, 3)):
@@ -238,13 +238,13 @@ def test_sparse_adam_moves_the_rows_that_pytorch_moves(options: dict[str, Any], 
             (nn.functional.embedding(tg.tensor(rows), ours[0]) * tg.tensor(factor)).sum().backward()
         a.step()
         b.step()
-        if i == STEPS // 2:
+        if i == 3:
             state = to_ours(a.state_dict())
             a.load_state_dict(to_theirs(b.state_dict()))
             b.load_state_dict(state)
     assert_same(theirs, ours, 1e-9)
     state = b.state_dict()["state"][0]
-    assert list(state) == list(a.state_dict()["state"][0]) and state["step"] == STEPS
+    assert list(state) == list(a.state_dict()["state"][0]) and state["step"] == 6
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adagrad", "SparseAdam"])

@@ -53,6 +53,7 @@ from tinygrad_edu.values import Size
 from tinygrad_edu import autograd, linalg
 from tinygrad_edu.creation import (
     arange,
+    contiguous_format,
     empty,
     empty_like,
     eye,
@@ -62,6 +63,7 @@ from tinygrad_edu.creation import (
     logspace,
     ones,
     ones_like,
+    preserve_format,
     tensor,
     tril_indices,
     triu_indices,
@@ -456,6 +458,7 @@ __all__ = [
     "combinations",
     "concat",
     "concatenate",
+    "contiguous_format",
     "copysign",
     "corrcoef",
     "cos",
@@ -653,6 +656,7 @@ __all__ = [
     "positive",
     "pow",
     "prelu",
+    "preserve_format",
     "printoptions",
     "prod",
     "promote_types",

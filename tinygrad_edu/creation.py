@@ -193,25 +193,51 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     return _filled("full", (), size, dtype, device, requires_grad, value)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+# Orders of elements in memory: new tensors have those of PyTorch's first two, which programs ask for by name.
+preserve_format = "preserve_format"
+contiguous_format = "contiguous_format"
+
+
+def _check_format(name: str, memory_format: Any) -> None:
+    if memory_format not in (None, preserve_format, contiguous_format):
+        raise ValueError(f"{name}: memory_format must be preserve_format or contiguous_format, got {memory_format!r}")
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Zeros of the shape, type and device of ``input``."""
+    _check_format("zeros_like", memory_format)
     return input.new_zeros(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Ones of the shape, type and device of ``input``."""
+    _check_format("ones_like", memory_format)
     return input.new_ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """A constant of the shape, type and device of ``input``."""
+    _check_format("full_like", memory_format)
     return input.new_full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Uninitialised memory of the shape, type and device of ``input``."""
+    _check_format("empty_like", memory_format)
     where = device if device is not None else input.device
     return empty(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 

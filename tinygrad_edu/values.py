@@ -74,6 +74,7 @@ class Values(Interchange, Methods):
         """Bytes in all."""
         return self.numel() * self.dtype.itemsize
 
+    is_sparse = property(lambda self: False, doc="Always false: a gradient of few rows is made dense when it is read.")
     is_cuda = property(lambda self: self.device.type == "cuda", doc="Whether the tensor is on a GPU.")
 
     def size(self, dim: int | None = None) -> Any:

@@ -81,29 +81,24 @@ class RuleOptimizer(Optimizer):
 
     def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
         """Update the parameters of a group that have a gradient."""
-        names = self._arrays(group, params[0])
-        if not self.alike:
-            for p in params:
-                self._step_alike(group, [p], self._arrays(group, p))
-        else:
-            self._step_alike(group, params, names)
+        for some in [params] if self.alike else [[p] for p in params]:
+            self._step_alike(group, some, self._arrays(group, some[0]))
 
     def _step_alike(self, group: dict[str, Any], params: list[Tensor], names: dict[str, float]) -> None:
         """Update parameters whose arrays have the same names."""
-        if not names and not self.counters:  # nothing to remember: then no parameter gets a state
+        wanted = {*self.counters, *names}
+        if not wanted:  # nothing to remember: then no parameter gets a state
             self._update(group, params, [], self._constants(group, {}, False))
             return
         states = [self.state[p] for p in params]
-        new = [self._begin(p, state, group, names) for p, state in zip(params, states, strict=True)]
+        pairs = zip(params, states, strict=True)
+        new = [not wanted <= state.keys() and self._begin(p, state, group, names) for p, state in pairs]
         for constants, places in self._advance(group, states, new):
-            some = states if len(places) == len(states) else [states[i] for i in places]
-            columns = [[state[name] for state in some] for name in names]
-            self._update(group, params if some is states else [params[i] for i in places], columns, constants)
+            columns = [[states[i][name] for i in places] for name in names]
+            self._update(group, [params[i] for i in places], columns, constants)
 
     def _begin(self, p: Tensor, state: dict[str, Any], group: dict[str, Any], names: dict[str, float]) -> bool:
         """Give a parameter the state that it lacks; whether it had none."""
-        if len(state) >= len(self.counters) + len(names) and self._wanted(names) <= state.keys():
-            return False
         new = not any(isinstance(value, Tensor) for value in state.values())
         for name, value in self._first(group).items():
             if name not in state:
@@ -112,9 +107,6 @@ class RuleOptimizer(Optimizer):
             if name not in state:
                 state[name] = Tensor._wrap(self._first_array(name, fill, p._data))
         return new
-
-    def _wanted(self, names: dict[str, float]) -> set[str]:
-        return {*self.counters, *names}
 
     def _first_array(self, name: str, fill: float, p: Array) -> Array:
         xp = backends.of(p)
@@ -156,9 +148,8 @@ class RuleOptimizer(Optimizer):
             if any(sparse):
                 columns = [[t for t, done in zip(column, sparse, strict=True) if not done] for column in columns]
                 params = [p for p, done in zip(params, sparse, strict=True) if not done]
-        raws = [p._data if p._data.shape else writable(p) for p in params]
-        grads = [p.grad if type(p._grad) is SparseGrad else p._grad for p in params]
-        rows = [raws, [g._data for g in grads], *[[t._data for t in column] for column in columns]]
+        grads: list[Any] = [p.grad if type(p._grad) is SparseGrad else p._grad for p in params]
+        rows = [_writable(params), [g._data for g in grads], *map(_writable, columns)]
         held = [list(arrays) for arrays in zip(*rows, strict=True)]
         batches: dict[tuple[Any, Any], list[list[Array]]] = {}
         for arrays in held:
@@ -197,11 +188,12 @@ class RuleOptimizer(Optimizer):
         return True
 
 
-def writable(p: Tensor) -> Any:
-    """The array of a parameter, to be overwritten: a scalar that cannot be is replaced by an array."""
-    if not p._data.shape:
-        p._data = backends.of(p._data).alias(p._data)
-    return p._data
+def _writable(tensors: list[Tensor]) -> list[Array]:
+    """The arrays of tensors, to be overwritten: a scalar that cannot be is replaced by an array."""
+    for t in tensors:
+        if not t._data.shape:
+            t._data = backends.of(t._data).alias(t._data)
+    return [t._data for t in tensors]
 
 
 def gradient(xp: Backend, p: Array, g: Array, maximize: bool, weight_decay: float) -> Array:

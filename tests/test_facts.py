@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -128,3 +129,17 @@ def test_an_operand_that_is_none_is_refused_by_the_name_of_the_operation(name: s
         getattr(tg, name)(*args)
     with pytest.raises(TypeError, match=r"^lt: "):
         _ = x < "a"
+
+
+@pytest.mark.parametrize("dtype", [t for t in [*TYPES, "bfloat16"] if t != "bool"])
+def test_limits_of_types_are_those_of_pytorch(dtype: str) -> None:
+    kind = "finfo" if "float" in dtype else "iinfo"
+    ours, theirs = getattr(tg, kind)(dtype), getattr(torch, kind)(getattr(torch, dtype))
+    for name in ("bits", "max", "min", "dtype", *(("eps", "tiny", "smallest_normal") if kind == "finfo" else ())):
+        assert getattr(ours, name) == getattr(theirs, name)
+    if kind == "finfo":
+        assert math.isclose(ours.resolution, theirs.resolution)
+    other = "iinfo" if kind == "finfo" else "finfo"
+    with pytest.raises(TypeError, match=f"{other}: expected .*use {kind}"):
+        getattr(tg, other)(dtype)
+    assert tg.finfo().dtype == "float32" and "max=" in repr(ours)

@@ -72,6 +72,8 @@ from tinygrad_edu.creation import (
 )
 from tinygrad_edu.facts import (
     can_cast,
+    finfo,
+    iinfo,
     is_complex,
     is_floating_point,
     is_nonzero,
@@ -504,6 +506,7 @@ __all__ = [
     "exp2",
     "expm1",
     "eye",
+    "finfo",
     "fix",
     "flatten",
     "flip",
@@ -544,6 +547,7 @@ __all__ = [
     "hsplit",
     "hstack",
     "hypot",
+    "iinfo",
     "index_add",
     "index_copy",
     "index_fill",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
@@ -86,3 +87,74 @@ def can_cast(from_: Any, to: Any) -> bool:
     (True, False)
     """
     return to_dtype(from_).category <= to_dtype(to).category
+
+
+_EXPONENT_BITS = {"float16": 5, "bfloat16": 8, "float32": 8, "float64": 11}
+
+
+class finfo:
+    """What a floating-point type can represent; the default type without an argument.
+
+    Attributes
+    ----------
+    bits : int
+        Of an element.
+    max, min : float
+        The largest and the smallest number.
+    eps : float
+        From 1 to the next larger number.
+    tiny, smallest_normal : float
+        The smallest positive number with all its digits.
+    resolution : float
+        The power of ten that decimal digits are good for.
+    dtype : str
+        The name of the type.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.finfo(tg.float16).max
+    65504.0
+    """
+
+    __slots__ = ("bits", "dtype", "eps", "max", "min", "resolution", "smallest_normal", "tiny")
+
+    def __init__(self, type: Any = None) -> None:
+        kind = modes.dtype if type is None else to_dtype(type)
+        if kind.name not in _EXPONENT_BITS:
+            raise TypeError(f"finfo: expected a floating-point type, got {kind}; for integers use iinfo")
+        exponent = _EXPONENT_BITS[kind.name]
+        digits = kind.bits - 1 - exponent
+        self.bits, self.dtype = kind.bits, kind.name
+        self.eps = 2.0**-digits
+        self.max = (2 - self.eps) * 2.0 ** (2 ** (exponent - 1) - 1)
+        self.min = -self.max
+        self.tiny = self.smallest_normal = 2.0 ** (2 - 2 ** (exponent - 1))
+        self.resolution = 10.0 ** -int(digits * math.log10(2))
+
+    def __repr__(self) -> str:
+        return f"finfo(min={self.min:g}, max={self.max:g}, eps={self.eps:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+
+
+class iinfo:
+    """The range of an integer type: ``bits``, ``min``, ``max`` and ``dtype``, its name.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.iinfo(tg.int8)
+    iinfo(min=-128, max=127, dtype=int8)
+    """
+
+    __slots__ = ("bits", "dtype", "max", "min")
+
+    def __init__(self, type: Any) -> None:
+        kind = to_dtype(type)
+        if kind.category != 1:
+            raise TypeError(f"iinfo: expected an integer type, got {kind}; for floating point use finfo")
+        self.bits, self.dtype = kind.bits, kind.name
+        self.min = -(2 ** (kind.bits - 1)) if kind.is_signed else 0
+        self.max = 2 ** (kind.bits - kind.is_signed) - 1
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

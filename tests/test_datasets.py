@@ -384,7 +384,9 @@ def test_made_up_points_lie_where_they_should():
         assert bool((turned.sin().abs() < 1e-4).all()) and bool((turned.cos() > 0).all())
     x, y = datasets.two_moons(100, noise=0)
     centre = tg.tensor([1.0, 0.5])
-    assert bool(((x[y == 1] - centre).norm(dim=1) - 1).abs().max() < 1e-5) and bool((x[y == 1][:, 1] < 0.5 + 1e-6).all())
+    assert bool(((x[y == 1] - centre).norm(dim=1) - 1).abs().max() < 1e-5) and bool(
+        (x[y == 1][:, 1] < 0.5 + 1e-6).all()
+    )
     x, y = datasets.blobs(3000, 4, noise=0.3)
     for label in range(4):
         place = 2 * tg.tensor([math.cos(math.pi / 2 * label), math.sin(math.pi / 2 * label)])

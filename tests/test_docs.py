@@ -19,12 +19,13 @@ from tinygrad_edu.testing.specs.__main__ import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
+PAGES = [PAGE, ROOT / "docs" / "data.md"]  # whose code runs, and prints what they show
 
 
-def outcome(code, line, names):
+def outcome(page, code, line, names):
     """What a block prints, or the error that it ends with; its functions know the line of the page on which they stand."""
     out = io.StringIO()
-    compiled = compile("\n" * (line - 1) + code, str(PAGE.relative_to(ROOT)), "exec")
+    compiled = compile("\n" * (line - 1) + code, str(page.relative_to(ROOT)), "exec")
     with contextlib.redirect_stdout(out):
         try:
             exec(compiled, names)
@@ -34,15 +35,16 @@ def outcome(code, line, names):
     return out.getvalue()
 
 
-def written(text):
-    """The page with what its code prints in the blocks of text that follow it."""
+def written(page):
+    """A page with what its code prints in the blocks of text that follow it."""
+    text = page.read_text()
     names, last, parts, at = {"__name__": "page"}, "", [], 0
     for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
         line = "".join([*parts, text[at : match.start()]]).count("\n") + 2
         parts.append(text[at : match.start()])
         body = match[2]
         if match[1] == "python":
-            last = outcome(body, line, names)
+            last = outcome(page, body, line, names)
         elif match[1] == "text":
             body, last = last, ""
         parts.append(f"```{match[1]}\n{body}```")
@@ -53,10 +55,10 @@ def written(text):
     return "".join([*parts, text[at:]])
 
 
-def test_the_page_shows_what_its_code_prints(monkeypatch):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_shows_what_its_code_prints(page, monkeypatch):
     monkeypatch.chdir(ROOT)
-    text = PAGE.read_text()
-    assert without_lines(written(text)) == without_lines(text)
+    assert without_lines(written(page)) == without_lines(page.read_text())
 
 
 def without_lines(text):
@@ -89,5 +91,6 @@ def test_the_example_of_an_own_function_passes():
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
 
 
-if __name__ == "__main__":  # bring the page up to date; what changes is then there to be read
-    PAGE.write_text(written(PAGE.read_text()))
+if __name__ == "__main__":  # bring the pages up to date; what changes is then there to be read
+    for page in PAGES:
+        page.write_text(written(page))

@@ -26,7 +26,7 @@ def find(name: str, root: Path, folders: Iterable[str], files: Iterable[str], so
             path = os.path.join(place, file)
             if os.path.isfile(path):
                 return path
-    wanted = " or ".join(map(repr, files))
+    wanted = " or ".join(map(repr, files[:2]))  # the usual names; others are rarer spellings
     raise FileNotFoundError(
         f"{name}: there is no file {wanted} in {', '.join(map(repr, places))}. Nothing is downloaded here: {source}"
     )

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.backends import _numpy_elementwise as _elementwise
-from tinygrad_edu.backends import _numpy_indexing, _numpy_kernels, _numpy_optim, _numpy_special, _numpy_threads
+from tinygrad_edu.backends import (
+    _numpy_indexing,
+    _numpy_kernels,
+    _numpy_optim,
+    _numpy_scratch,
+    _numpy_special,
+    _numpy_threads,
+)
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
 # log(0) is -inf and 0/0 is NaN, as everywhere in deep learning, without a warning from the inside of this package;
@@ -36,6 +43,10 @@ class NumpyBackend(Backend):
     mutable = True
     kernels = _numpy_kernels.KERNELS
     linalg_errors = (np.linalg.LinAlgError,)
+
+    def __init__(self, index: int = 0) -> None:
+        super().__init__(index)
+        _numpy_scratch.keep_freed_memory()
 
     def from_host(self, x: Any, index: int) -> Array:
         if index:

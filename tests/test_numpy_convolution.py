@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.backends import _numpy_conv as conv
 from tinygrad_edu.backends import _numpy_im2col as im2col
+from tinygrad_edu.backends import _numpy_scratch as scratch
 from tinygrad_edu.backends import _numpy_threads as threads
 from tinygrad_edu.backends import _numpy_winograd as winograd
 from tinygrad_edu.ops.convolution import Convolution, InputGradient, WeightGradient
@@ -155,3 +159,25 @@ def test_products_after_a_convolution_are_shared(left: Any, right: Any, dtype: s
     np.testing.assert_allclose(found, x @ y, rtol=1e-5)
     tg.nn.RNN(2, 3)(tg.zeros(4, 1, 2))
     assert threads._blas_threads == threads.get_num_threads()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts page faults as Linux does")
+def test_freed_memory_is_used_again() -> None:
+    """Large arrays that come and go take no fresh pages from the system."""
+    program = """
+import resource, tinygrad_edu as tg
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def step():
+    held = [tg.ones(1 << 20) for _ in range(8)]
+for _ in range(3):
+    step()
+before = faults()
+for _ in range(10):
+    step()
+print(faults() - before)
+"""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=plain, check=True)
+    if not scratch.keep_freed_memory():
+        pytest.skip("another C library than glibc")
+    assert int(done.stdout) < 200

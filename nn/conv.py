@@ -82,8 +82,8 @@ class _ConvNd(Module):
             bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
             init.uniform_(self.bias, -bound, bound)
 
-    def _checked(self, input: Any) -> Tensor:
-        """The input, when it fits the layer."""
+    def _checked(self, input: Any, weight: Tensor) -> Tensor:
+        """The input, when it fits the layer, whose weight is read once a call: a parametrized one is computed each time."""
         n, name = self.dimensions, self._get_name()
         letters = {1: "L", 2: "H, W", 3: "D, H, W"}[n]
         if not isinstance(input, Tensor):
@@ -94,9 +94,9 @@ class _ConvNd(Module):
                 f"{name}: expected an input of shape (N, {self.in_channels}, {letters}) or "
                 f"({self.in_channels}, {letters}), got {shape}"
             )
-        if input.dtype is not self.weight.dtype:
+        if input.dtype is not weight.dtype:
             raise TypeError(
-                f"{name}: the input is {input.dtype} and the weight {self.weight.dtype}; convert one with .to(dtype)"
+                f"{name}: the input is {input.dtype} and the weight {weight.dtype}; convert one with .to(dtype)"
             )
         return input
 
@@ -147,13 +147,14 @@ class _Convolution(_ConvNd):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, …) to (N, O, …), or the same without N."""
-        x = self._checked(input)
+        weight = self.weight
+        x = self._checked(input, weight)
         padding = self.padding
         if self.padding_mode != "zeros":
             x, padding = self._surrounded(x), 0
         convolve = getattr(F, f"conv{self.dimensions}d")
         self._check_room(x, padding)
-        y: Tensor = convolve(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        y: Tensor = convolve(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
         return y
 
     def _pairs(self) -> tuple[tuple[int, int], ...]:
@@ -231,14 +232,15 @@ class _Transpose(_ConvNd):
         Several output sizes lead back to one input size when the stride is not 1; ``output_size`` chooses among them in
         place of the layer's ``output_padding``.
         """
-        x = self._checked(input)
+        weight = self.weight
+        x = self._checked(input, weight)
         least = self._least(x)
         extra = self.output_padding if output_size is None else self._extra(x, least, output_size)
         made = tuple(m + e for m, e in zip(least, extra, strict=True))
         if min(made) < 1 or not all(x.shape[-self.dimensions :]):
             raise ValueError(f"{self._get_name()}: an input of shape {tuple(x.shape)} would give sizes {made}")
         transpose = getattr(F, f"conv_transpose{self.dimensions}d")
-        y: Tensor = transpose(x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+        y: Tensor = transpose(x, weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
         return y
 
     def _least(self, x: Tensor) -> tuple[int, ...]:

@@ -33,6 +33,7 @@ from tinygrad_edu.ops.norms import matrix_or_vector_norm as norm
 from tinygrad_edu.ops.products import increasing_vander as vander
 from tinygrad_edu.ops.products import multi_dot, vecdot
 from tinygrad_edu.ops.products import vector_cross as cross
+from tinygrad_edu.ops.reflections import householder_product
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -46,6 +47,7 @@ __all__ = [
     "diagonal",
     "eigh",
     "eigvalsh",
+    "householder_product",
     "inv",
     "lstsq",
     "lu",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygrad_edu.nn.utils import rnn
+from tinygrad_edu.nn.utils import parametrizations, parametrize, rnn
 from tinygrad_edu.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -28,6 +28,8 @@ __all__ = [
     "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
     "rnn",
     "skip_init",
     "vector_to_parameters",

@@ -367,7 +367,7 @@ from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import datasets, nn, optim, transforms, utils
+from tinygrad_edu import datasets, distributions, nn, optim, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -486,6 +486,7 @@ __all__ = [
     "diff",
     "digamma",
     "dist",
+    "distributions",
     "div",
     "divide",
     "dot",

@@ -10,7 +10,7 @@ from tinygrad_edu import function
 from tinygrad_edu._state import modes
 from tinygrad_edu.dtypes import float32
 from tinygrad_edu.errors import check_tensors
-from tinygrad_edu.ops._types import bounds, xp
+from tinygrad_edu.ops._types import bounds, demand, xp
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.reduce import mean
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -61,7 +61,13 @@ def check_labels(name: str, labels: Any, classes: int, low: int = 0) -> None:
     """Raise unless these are integers in [low, classes)."""
     if labels.dtype.category != 1:
         raise TypeError(f"{name}: class numbers must be integers, got {labels.dtype}")
-    least, most = bounds(labels._data)
+    raw = labels._data
+    if not may_look(raw):
+        demand(
+            (labels >= low) & (labels < classes), f"{name}: a target is out of range for {classes} classes", IndexError
+        )
+        return
+    least, most = bounds(raw)
     if labels.numel() and (least < low or most >= classes):
         raise IndexError(f"{name}: target {least if least < low else most} is out of range for {classes} classes")
 

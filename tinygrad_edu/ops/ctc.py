@@ -14,8 +14,8 @@ from tinygrad_edu.creation import tensor
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops import elementwise as ew
-from tinygrad_edu.ops._loss import check_labels, check_reduction, may_look, reduced, rounded_once
-from tinygrad_edu.ops._types import xp
+from tinygrad_edu.ops._loss import check_labels, check_reduction, reduced, rounded_once
+from tinygrad_edu.ops._types import demand, xp
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.indexing import getitem
@@ -220,6 +220,5 @@ def _padded(name: str, targets: Tensor, counts: list[int], classes: int, blank: 
     counted = tensor(range(longest), dtype="int64", device=targets.device) < unsqueeze(ends, 1)
     first = 1 if blank == 0 else 0
     check_labels(name, ew.where(counted, labels, first) if classes > first else labels, classes)
-    if may_look(labels._data) and bool((counted & (labels == blank)).any()):
-        raise ValueError(f"{name}: a label is {blank}, the number of the blank")
+    demand((labels != blank) | ~counted, f"{name}: a label is {blank}, the number of the blank")
     return ew.where(counted, labels, blank)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Op, run, run1
 from tinygrad_edu.ops import elementwise as ew
-from tinygrad_edu.ops._loss import check_alike, check_broadcast, check_reduction, may_look, reduced, rounded_once
-from tinygrad_edu.ops._types import same_type, xp
+from tinygrad_edu.ops._loss import check_alike, check_broadcast, check_reduction, reduced, rounded_once
+from tinygrad_edu.ops._types import demand, same_type, xp
 from tinygrad_edu.ops.elementwise._base import floating, in_blocks
 from tinygrad_edu.ops.shape import unsqueeze
 
@@ -288,8 +288,7 @@ def gaussian_nll_loss(
             f"{name}: for an input of shape {shape} the variance needs that shape, with some sizes 1 or without the last "
             f"dimension, got {tuple(var.shape)}"
         )
-    if may_look(var._data) and bool((var < 0).any()):
-        raise ValueError(f"{name}: a variance is negative ({var.min().item():.6g})")
+    demand(var >= 0, f"{name}: a variance is negative or not a number")
     var = run1(Raised, var, eps)
     losses = 0.5 * (ew.log(var) + ew.square(input - target) / var)
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)

@@ -33,6 +33,10 @@ def register(name: str, factory: Callable[[], Backend]) -> None:
     factory : callable
         Returns the :class:`Backend`; raises :class:`BackendError` with one clear line when something is missing.
     """
+    if not callable(factory):
+        raise TypeError(f"register: expected the class of a backend, or a function that makes one, got {factory!r}")
+    if not name.isidentifier():
+        raise ValueError(f"register: a device name must be a word like 'cuda', without a number, got {name!r}")
     _factories[name] = factory
     _loaded.pop(name, None)
 
@@ -48,11 +52,46 @@ def get(name: str) -> Backend:
         factory = _factories.get(name) or _from_entry_point(name)
         if factory is None:
             raise BackendError(f"there is no device {name!r}; devices that can be named here: {', '.join(_names())}")
-        backend = _loaded[name] = factory()
+        backend = factory()
+        _refuse_misfit(name, backend)
+        _loaded[name] = backend
+        for table in (_by_type, _of_several):  # a class that is registered again takes the place of its predecessor
+            for kind in [kind for kind, other in table.items() if other.name == name]:
+                del table[kind]
         for kind in backend.array_types:
-            (_of_several if backend.several else _by_type).setdefault(kind, backend)
+            (_of_several if backend.several else _by_type)[kind] = backend
         several_loaded = name != "cpu" or several_loaded
     return backend
+
+
+def _refuse_misfit(name: str, backend: Any) -> None:
+    """Raise, in words for its author, where a backend cannot work."""
+    about = f"backend {name!r} ({type(backend).__name__})"
+    if not isinstance(backend, Backend):
+        raise TypeError(f"{about}: the registered class or function must make a Backend, this is no subclass of it")
+    if "_family" not in vars(backend):
+        raise TypeError(f"{about}: its __init__ must call super().__init__(index)")
+    if backend.name != name:
+        raise TypeError(
+            f"{about}: its attribute name is {backend.name!r}; it must be {name!r}, under which it is registered"
+        )
+    if backend.namespace is None:
+        raise TypeError(f"{about}: set namespace to a module that follows the array-API standard")
+    kinds = backend.array_types
+    if not (isinstance(kinds, tuple) and kinds and all(isinstance(kind, type) for kind in kinds)):
+        raise TypeError(f"{about}: array_types must be a tuple of the classes of its arrays, got {kinds!r}")
+    for kind in kinds:
+        other = _by_type.get(kind) or _of_several.get(kind)
+        if other is not None and other.name != name:
+            raise TypeError(
+                f"{about}: arrays of class {kind.__name__} belong to {other.name!r} already, and an array's class tells its "
+                "backend; make a subclass of it"
+            )
+    needed = ["to_host", *(["place", "placed", "device_count"] if backend.several else [])]
+    missing = [method for method in needed if getattr(type(backend), method) is getattr(Backend, method)]
+    if missing:
+        why = ", since several is True" if backend.several and missing != ["to_host"] else ""
+        raise TypeError(f"{about}: define {', '.join(missing)}{why}")
 
 
 def of(x: Array) -> Backend:
@@ -92,6 +131,8 @@ def available() -> dict[str, str]:
             report[name] = "ready" if get(name).device_count() else "no device of this kind was found"
         except BackendError as error:
             report[name] = str(error)
+        except Exception as error:  # somebody else's package, which must not keep us from seeing the others
+            report[name] = f"does not load: {type(error).__name__}: {error}"
     return report
 
 
@@ -103,7 +144,12 @@ def _names() -> list[str]:
 def _from_entry_point(name: str) -> Callable[[], Backend] | None:
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == name:
-            factory: Any = point.load()
+            try:
+                factory: Any = point.load()
+            except (ImportError, AttributeError) as error:
+                raise BackendError(
+                    f"device {name!r} is {point.value!r} of a plug-in, which does not load: {error}"
+                ) from error
             return factory
     return None
 

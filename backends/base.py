@@ -35,7 +35,22 @@ STANDARD = (
 
 CREATION = frozenset("arange asarray empty eye full linspace ones zeros".split())
 
+HALF = ("float16", "bfloat16")
+
 DTYPES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
+
+
+def in_single(formula: Callable[..., Array]) -> Callable[..., Array]:
+    """A formula of several steps that computes half precision in single, to round once and not at each step."""
+
+    @functools.wraps(formula)
+    def rounded_once(self: Backend, x: Array, *args: Any) -> Array:
+        if name_of(x.dtype) not in HALF:
+            return formula(self, x, *args)
+        wide = [self.astype(a, self.float32) if getattr(a, "dtype", None) == x.dtype else a for a in args]
+        return self.astype(formula(self, self.astype(x, self.float32), *wide), x.dtype)
+
+    return rounded_once
 
 
 class BackendError(RuntimeError):
@@ -269,8 +284,14 @@ class Backend:
         return self._put(_indexing.put, x, index, value)
 
     def index_add(self, x: Array, index: Any, value: Any) -> Array:
-        """Add ``value`` at ``x[index]``, repeated positions adding up, in place where arrays are mutable."""
-        return self.index_combine(x, index, value, "add")
+        """Add ``value`` at ``x[index]``, repeated positions adding up, in place where arrays are mutable.
+
+        Of half precision in single precision, since a sum of many small numbers stands still otherwise.
+        """
+        if name_of(x.dtype) not in HALF:
+            return self.index_combine(x, index, value, "add")
+        wide = self.index_combine(self.astype(x, self.float32), index, self.astype(value, self.float32), "add")
+        return self.write(x, self.astype(wide, x.dtype))
 
     def index_combine(self, x: Array, index: Any, value: Any, how: str) -> Array:
         """Combine ``value`` with ``x[index]`` by "add", "multiply", "maximum" or "minimum", repeated positions one after
@@ -408,7 +429,7 @@ class Backend:
     def sum_squares(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         """The sum of the squares of all elements, or over ``axis``; of half precision in single precision."""
         ns = self
-        if name_of(x.dtype) in ("float16", "bfloat16"):
+        if name_of(x.dtype) in HALF:
             x = ns.astype(x, ns.float32)
         return ns.sum(x * x, axis=axis, keepdims=keepdims)
 
@@ -454,6 +475,7 @@ class Backend:
                 if result is not arrays[i]:
                     arrays[i] = self.write(arrays[i], result) if self.mutable else result
 
+    @in_single
     def sigmoid(self, x: Array) -> Array:
         """1 / (1 + e⁻ˣ), written with e to the power of -|x| so that nothing overflows."""
         e = self.namespace.exp(-self.namespace.abs(x))
@@ -463,6 +485,7 @@ class Backend:
         """max(x, 0)."""
         return self.namespace.maximum(x, self.namespace.zeros_like(x))
 
+    @in_single
     def softmax(self, x: Array, axis: int) -> Array:
         """exp(x - max) / Σ exp(x - max) along an axis."""
         e = self.namespace.exp(x - self.namespace.max(x, axis=axis, keepdims=True))
@@ -482,6 +505,7 @@ class Backend:
         """Two to the power of x."""
         return 2.0**x
 
+    @in_single
     def logaddexp2(self, x: Array, y: Array) -> Array:
         """log₂(2ˣ + 2ʸ)."""
         ns = self
@@ -548,6 +572,7 @@ class Backend:
         """The smallest element so far; NaN from the first NaN on."""
         return self._running(self.namespace.minimum, x, axis)
 
+    @in_single
     def cumulative_logaddexp(self, x: Array, axis: int) -> Array:
         """The running ln Σ eˣ."""
         return self._running(self.namespace.logaddexp, x, axis)

@@ -73,6 +73,12 @@ class TorchBackend(Backend):
     def copy(self, x: Array) -> Array:
         return x.clone()
 
+    def is_writable(self, x: Array) -> bool:
+        return x.numel() < 2 or all(stride or n < 2 for stride, n in zip(x.stride(), x.shape, strict=True))
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        return x.diagonal(offset, -2, -1)
+
     # Indexing --------------------------------------------------------------------------------------------------------
 
     def getitem(self, x: Array, index: Any) -> Array:
@@ -83,6 +89,6 @@ class TorchBackend(Backend):
         return x
 
     def index_add(self, x: Array, index: Any, value: Any) -> Array:
-        if isinstance(index, self._torch.Tensor) and index.dtype != self._torch.bool:
+        if isinstance(index, self._torch.Tensor) and index.dtype != self._torch.bool and x.itemsize > 2:
             return x.index_put_((index,), value, accumulate=True)
         return super().index_add(x, index, value)

@@ -5,8 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import backends
+
+
+def on_the_cpu_only(reason: str) -> Any:
+    """A mark for a test of what NumPy alone has, left out where ``--backend`` makes another device the default one."""
+    return pytest.mark.skipif(tg.get_default_device() != "cpu", reason=reason)
+
+
+on_memory_that_numpy_shares = on_the_cpu_only("writes through the NumPy array of a tensor, which is a copy elsewhere")
+on_memory_that_can_be_locked = on_the_cpu_only("arrays elsewhere cannot be write-protected")
+
+
+def converted(x: Any, dtype: str) -> Any:
+    """A raw array of the default device in another type."""
+    ns = backends.of(x)
+    return ns.astype(x, ns.dtype(dtype))
 
 
 def leaf(*values: Any) -> tg.Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import leaf, same
+from helpers import leaf, on_memory_that_numpy_shares, same
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
@@ -233,6 +233,7 @@ def test_a_write_on_a_value_that_a_backward_needs_raises_where_it_happens(write:
     WRITES[write](h)  # now it may be
 
 
+@on_memory_that_numpy_shares
 def test_the_buffer_of_numpy_is_write_protected() -> None:
     x = leaf(1.0, 2.0)
     with detect_anomaly():
@@ -261,6 +262,7 @@ def test_the_protection_goes_with_the_graph(no_collector: None) -> None:
         x.detach().numpy()[0] = 3.0
 
 
+@on_memory_that_numpy_shares
 @pytest.mark.parametrize("view_first", [True, False])
 def test_the_protection_of_a_view_and_of_its_base_are_lifted_in_any_order(view_first: bool, no_collector: None) -> None:
     x = leaf(1.0, 2.0)
@@ -299,6 +301,7 @@ def test_views_of_protected_memory_can_be_written_when_it_can() -> None:
         wide.detach().add_(1)
 
 
+@on_memory_that_numpy_shares
 def test_outside_of_the_mode_nothing_is_protected() -> None:
     x = leaf(1.0, 2.0)
     with detect_anomaly():
@@ -329,6 +332,7 @@ def test_a_value_that_the_write_itself_keeps_is_no_obstacle() -> None:
     same(x.grad, 36 * np.array([1.0, 8.0]))
 
 
+@on_memory_that_numpy_shares
 def test_outside_of_the_mode_the_report_says_how_to_find_the_line() -> None:
     z = leaf(1.0, 2.0).exp()
     z.add_(1)

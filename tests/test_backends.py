@@ -6,7 +6,9 @@ import io
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -410,3 +412,158 @@ def test_no_operation_layer_or_optimizer_names_a_backend(folder: str) -> None:
         text = re.sub(r'""".*?"""|"[^"\n]*"|#[^\n]*', "", path.read_text(), flags=re.S)
         found += [f"{path.name}: {m.group()}" for m in NAMES_A_BACKEND.finditer(text)]
     assert found == []
+
+
+# The default device ------------------------------------------------------------------------------------------------------
+
+
+def test_one_device_object_is_entered_again_and_left_by_an_error() -> None:
+    pytest.importorskip("array_api_strict")
+    strict = tg.device("strict")
+    seen = []
+    with strict:
+        with strict, tg.device("cpu"):
+            seen.append(tg.zeros(1).device)
+        seen.append(tg.zeros(1).device)
+        with pytest.raises(KeyError), tg.device("strict:1"):
+            seen.append(tg.zeros(1).device)
+            raise KeyError
+        seen.append(tg.zeros(1).device)
+    assert [str(d) for d in (*seen, tg.zeros(1).device)] == ["cpu", "strict:0", "strict:1", "strict:0", "cpu"]
+
+
+def test_the_default_device_is_that_of_the_thread() -> None:
+    pytest.importorskip("array_api_strict")
+    shared, found, inside = tg.device("strict"), {}, threading.Barrier(2)
+
+    def work(name: str) -> None:
+        found[name, "before"] = str(tg.zeros(1).device)
+        with shared:
+            inside.wait(10)
+            found[name, "inside"] = str(tg.zeros(1).device)
+        found[name, "after"] = str(tg.zeros(1).device)
+
+    with tg.device("cpu"):
+        threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == {
+        (n, t): "strict:0" if t == "inside" else "cpu" for n in "ab" for t in ("before", "inside", "after")
+    }
+
+
+@pytest.mark.parametrize("bad", ["toaster", "cpu:1", "cuda:99", "cpu:", "cpu:x", "", ":1", 3.5, [1], -1])
+def test_a_device_that_is_not_there_changes_nothing(bad: Any) -> None:
+    def enter() -> None:
+        with tg.device(bad):
+            raise AssertionError("a device that is not there was entered")
+
+    for use in (
+        enter,
+        lambda: tg.set_default_device(bad),
+        lambda: tg.zeros(1, device=bad),
+        lambda: tg.zeros(1).to(bad),
+    ):
+        with pytest.raises((backends.BackendError, ValueError, TypeError), match=r"device|data type") as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert tg.get_default_device() == tg.zeros(1).device == "cpu"
+
+
+def test_a_wrong_name_in_the_environment_says_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYGRAD_EDU_DEVICE", "toaster")
+    with pytest.raises(backends.BackendError, match=r"'toaster'.*TINYGRAD_EDU_DEVICE"):
+        tg.zeros(1)
+    assert tg.zeros(1, device="cpu").device == "cpu"
+
+
+# Mistakes of a plug-in's author -----------------------------------------------------------------------------------------
+
+
+class Good(backends.Backend):
+    """Arrays are a subclass of NumPy's, so that nothing has to be installed."""
+
+    class Array(np.ndarray):
+        pass
+
+    name = "newcomer"
+    namespace = np
+    array_types: Any = (Array,)
+
+    def to_host(self, x: Any) -> Any:
+        return np.asarray(x)
+
+
+def broken(**attributes: Any) -> type[backends.Backend]:
+    return type("Newcomer", (Good,), attributes)
+
+
+class NotABackend:
+    pass
+
+
+MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
+    "no subclass": (NotABackend, "must make a Backend"),
+    "another name": (broken(name="mine"), "its attribute name is 'mine'; it must be 'newcomer'"),
+    "no namespace": (broken(namespace=None), "set namespace to a module that follows the array-API standard"),
+    "no tuple of classes": (broken(array_types=np.ndarray), "array_types must be a tuple"),
+    "no classes": (broken(array_types=()), "array_types must be a tuple"),
+    "classes of another": (broken(array_types=(np.ndarray,)), "class ndarray belong to 'cpu' already"),
+    "no way to the host": (broken(to_host=backends.Backend.to_host), "define to_host"),
+    "several devices": (broken(several=True), "define place, placed, device_count, since several is True"),
+    "no super": (broken(__init__=lambda self, index=0: None), r"must call super\(\)\.__init__\(index\)"),
+}
+
+
+@pytest.fixture
+def newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clean registry, which is put back."""
+    for table in ("_factories", "_loaded", "_by_type", "_of_several"):
+        monkeypatch.setattr(backends, table, dict(getattr(backends, table)))
+    monkeypatch.setattr(backends, "several_loaded", backends.several_loaded)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_backend_that_cannot_work_says_why(newcomer: None, name: str) -> None:
+    make, message = MISTAKES[name]
+    backends.register("newcomer", make)
+    with pytest.raises(TypeError, match=rf"backend 'newcomer' \((Newcomer|NotABackend)\): .*{message}"):
+        tg.zeros(1, device="newcomer")
+    assert re.search(message, backends.available()["newcomer"])
+    backends.register("newcomer", Good)
+    assert backends.get("newcomer").name == "newcomer"
+
+
+def test_what_cannot_be_registered(newcomer: None) -> None:
+    with pytest.raises(TypeError, match="expected the class of a backend"):
+        backends.register("newcomer", Good())
+    for name in ("a:1", "", "two words"):
+        with pytest.raises(ValueError, match="must be a word"):
+            backends.register(name, Good)
+
+
+def test_a_class_that_is_registered_again_takes_over(newcomer: None) -> None:
+    backends.register("newcomer", Good)
+    array = np.zeros(1).view(Good.Array)
+    first = backends.get("newcomer")
+    assert backends.of(array) is first
+    backends.register("newcomer", broken())
+    assert backends.get("newcomer") is backends.of(array) is not first
+
+
+def test_a_plug_in_that_does_not_load_hides_no_other(newcomer: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        EntryPoint(name, value, backends.ENTRY_POINTS)
+        for name, value in (("gone", "no_such_module:X"), ("json", "json:X"))
+    ]
+    monkeypatch.setattr(backends, "entry_points", lambda group: points)
+    backends.register("newcomer", broken(to_host=lambda self, x: 1 / 0, __init__=lambda self: 1 / 0))
+    found = backends.available()
+    assert found["cpu"] == "ready" and "does not load: No module named 'no_such_module'" in found["gone"]
+    assert (
+        "does not load" in found["json"] and found["newcomer"] == "does not load: ZeroDivisionError: division by zero"
+    )
+    with pytest.raises(backends.BackendError, match="'no_such_module:X' of a plug-in, which does not load"):
+        tg.zeros(1, device="gone")

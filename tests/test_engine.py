@@ -698,7 +698,8 @@ def test_detach_is_the_same_memory_without_history() -> None:
     y = x * 2
     d = y.detach()
     assert not d.requires_grad and d.is_leaf and d.grad_fn is None
-    assert np.shares_memory(d.numpy(), y.detach().numpy())
+    if d.device == "cpu":
+        assert np.shares_memory(d.numpy(), y.detach().numpy())
     (y * d).sum().backward()  # d is a constant: d/dx 2x·c = 2c
     same(x.grad, [4.0, 8.0])
 

@@ -132,8 +132,10 @@ def test_sparse_matrices() -> None:
     # Each row is as likely as any other: the number of zeros in one has this mean and standard deviation.
     share = 14 / 40
     assert abs(zeros.sum(1) - 500 * share).max() < 4.5 * math.sqrt(500 * share * (1 - share))
-    first = init.sparse_(tg.empty(5, 5), 0.5, generator=tg.Generator().manual_seed(1))
-    assert first.equal(init.sparse_(tg.empty(5, 5), 0.5, generator=tg.Generator().manual_seed(1)))
+    first = init.sparse_(tg.empty(5, 5), 0.5, generator=tg.Generator(tg.get_default_device()).manual_seed(1))
+    assert first.equal(
+        init.sparse_(tg.empty(5, 5), 0.5, generator=tg.Generator(tg.get_default_device()).manual_seed(1))
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in init.__all__ if not n.endswith("_") and n != "calculate_gain"])
@@ -166,7 +168,7 @@ def test_types_stay(name: str, dtype: str) -> None:
 )
 def test_a_generator_or_a_seed_repeats_the_values(name: str, options: dict[str, Any]) -> None:
     def with_generator(seed: int) -> np.ndarray:
-        return drawn(name, {**options, "generator": tg.Generator().manual_seed(seed)})
+        return drawn(name, {**options, "generator": tg.Generator(tg.get_default_device()).manual_seed(seed)})
 
     np.testing.assert_array_equal(with_generator(1), with_generator(1))
     assert not np.array_equal(with_generator(1), with_generator(2))

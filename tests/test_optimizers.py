@@ -396,7 +396,7 @@ def test_optimizer_scheduler_and_generator_resume_from_one_file() -> None:
             model,
             optimizer,
             optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=12),
-            tg.Generator().manual_seed(3),
+            tg.Generator(tg.get_default_device()).manual_seed(3),
         )
 
     def train(parts: Any, steps: int) -> None:

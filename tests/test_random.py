@@ -44,10 +44,10 @@ def test_a_seed_or_a_state_repeats_what_is_drawn(name: str) -> None:
     draw = DRAWS[name]
 
     def seeded(seed: int) -> list[Any]:
-        return draw(tg.Generator().manual_seed(seed)).tolist()
+        return draw(tg.Generator(tg.get_default_device()).manual_seed(seed)).tolist()
 
     assert seeded(3) == seeded(3) != seeded(4)
-    generator = tg.Generator()
+    generator = tg.Generator(tg.get_default_device())
     state = generator.get_state()
     first, second = draw(generator).tolist(), draw(generator).tolist()
     assert first != second
@@ -67,7 +67,7 @@ def test_seeds_are_remembered_and_drawn() -> None:
     assert first != second == tg.initial_seed()
     tg.manual_seed(second)
     x = tg.rand(4).tolist()
-    assert tg.rand(4, generator=tg.Generator().manual_seed(second)).tolist() == x
+    assert tg.rand(4, generator=tg.Generator(tg.get_default_device()).manual_seed(second)).tolist() == x
 
 
 def test_a_state_can_be_saved_as_a_tensor_of_bytes(tmp_path: Any) -> None:

@@ -17,12 +17,14 @@ class device:
     ('cpu', 1, True)
     """
 
-    __slots__ = ("_before", "index", "type")
+    __slots__ = ("index", "type")
 
     def __init__(self, type: str | device, index: int | None = None) -> None:
+        if not isinstance(type, (str, device)):
+            raise TypeError(f"device: expected a name like 'cpu', 'cuda' or 'cuda:1', got {type!r}")
         name = str(type)
-        kind, _, number = name.partition(":")
-        if number and not number.isdigit():
+        kind, colon, number = name.partition(":")
+        if not kind or bool(colon) != number.isdecimal() or (colon and index is not None):
             raise ValueError(f"device {name!r}: expected a name like 'cpu', 'cuda' or 'cuda:1'")
         self.type = kind
         self.index = int(number) if number else index
@@ -43,12 +45,14 @@ class device:
         return hash((self.type, self.index or 0))
 
     def __enter__(self) -> device:
-        self._before = modes.device
-        modes.device = str(self)
+        name = str(resolve(self))
+        modes.devices_before = (*modes.devices_before, modes.device)
+        modes.device = name
         return self
 
     def __exit__(self, *_: Any) -> None:
-        modes.device = self._before
+        *before, modes.device = modes.devices_before
+        modes.devices_before = tuple(before)
 
     @property
     def backend(self) -> backends.Backend:
@@ -59,7 +63,7 @@ class device:
 def resolve(name: Any) -> device:
     """A device from a name, a number (of a CUDA card), another device, or None (the default)."""
     if name is None:
-        name = default_device()
+        return _default()
     if isinstance(name, int):
         name = f"cuda:{name}"
     found = name if isinstance(name, device) else device(name)
@@ -67,6 +71,17 @@ def resolve(name: Any) -> device:
     if (found.index or 0) >= count:
         raise backends.BackendError(f"device '{found}': there are {count} devices of this kind, numbered from 0")
     return found
+
+
+def _default() -> device:
+    """The default device, which an error says where it was named."""
+    name = default_device()
+    try:
+        return resolve(name)
+    except (backends.BackendError, ValueError) as error:
+        if modes.device is not None:
+            raise
+        raise type(error)(f"{error} (named by the environment variable TINYGRAD_EDU_DEVICE)") from None
 
 
 def set_default_device(name: str | device | None) -> None:

@@ -57,8 +57,14 @@ def check_tensors(name: str, **arguments: Any) -> None:
             raise TypeError(f"{name}: expected a Tensor as {what}, got {describe(value)}; make one with tg.tensor(...)")
 
 
+# What array libraries raise when arguments do not fit; some say with a RuntimeError what others call a ValueError.
+MISTAKES = (ValueError, TypeError, IndexError, OverflowError, AttributeError, RuntimeError)
+
+
 def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
     """The same kind of error, saying which operation was called with what."""
+    if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
+        return error  # what we or a library have a class for
     if isinstance(error, AttributeError):
         strangers = [r for r in raws if not backends.is_array(r)]
         return not_a_tensor(raws[0]) if strangers[:1] == raws[:1] else error
@@ -71,10 +77,11 @@ def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
         refuse_mixed(name, raws)
     except RuntimeError as mixed:
         return mixed
-    if "broadcast" in text:  # every backend says it in other words
+    kind = type(error) if type(error) in MISTAKES else ValueError
+    if "broadcast" in text or "must match the size" in text:  # every backend says it in other words
+        kind = ValueError
         shapes = " and ".join(str(tuple(r.shape)) for r in raws if backends.is_array(r))
         text = f"shapes {shapes} do not broadcast: counted from the last dimension, sizes must be equal or 1"
-    kind = type(error) if type(error) in (ValueError, TypeError, IndexError, OverflowError) else ValueError
     return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")
 
 

@@ -92,10 +92,9 @@ def bounds(raw: Any) -> tuple[int, int]:
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of a tensor or raw array; anything else is refused."""
     try:
-        found: tuple[int, ...] = getattr(x, "_data", x).shape
+        return tuple(getattr(x, "_data", x).shape)
     except AttributeError:
         raise not_a_tensor(x) from None
-    return found
 
 
 def kind_of(x: Any) -> DType:

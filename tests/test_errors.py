@@ -29,7 +29,7 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: X.mm(tg.ones(3)), ValueError, r"^mm: expected tensors with 2 and 2 dimensions, got .*\(2, 3\) and \(3,\)"),
     (lambda: X + W, ValueError, rf"^add: {HALF_SHAPES}"),
     (lambda: X * W, ValueError, rf"^mul: {HALF_SHAPES}"),
-    (lambda: X > W, ValueError, rf"^greater: {HALF_SHAPES}"),
+    (lambda: X > W, ValueError, rf"^gt: {HALF_SHAPES}"),
     (lambda: X.add_(W), ValueError, rf"^add: {HALF_SHAPES}"),
     (lambda: tg.where(X > 0, X, W), ValueError, r"^where: shapes .*\(4, 5\) do not broadcast"),
     (lambda: X.reshape(4, 4), ValueError, r"^reshape: 6 elements of \(2, 3\) do not fit into shape \(4, 4\)"),

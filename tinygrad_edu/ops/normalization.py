@@ -210,8 +210,8 @@ def rms_norm(
     Examples
     --------
     >>> import tinygrad_edu as tg
-    >>> rms_norm(tg.tensor([3.0, 3.0, -3.0]), (3,))
-    tensor([ 1.0000,  1.0000, -1.0000])
+    >>> rms_norm(tg.tensor([3.0, 4.0]), (2,))
+    tensor([0.8485, 1.1314])
     """
     axes = _rows("rms_norm", input, normalized_shape, weight)
     if eps is None:

@@ -54,11 +54,12 @@ def test_a_seed_or_a_state_repeats_what_is_drawn(name: str) -> None:
     generator.set_state(state)
     assert [draw(generator).tolist(), draw(generator).tolist()] == [first, second]
     tg.manual_seed(3)
-    before = tg.get_rng_state()
-    default = draw(None).tolist()
-    assert default == seeded(3)  # the default generator is one like any other
-    tg.set_rng_state(before)
-    assert draw(None).tolist() == default
+    default = tg.random.default_generator(tg.get_default_device())
+    before = default.get_state()
+    drawn = draw(None).tolist()
+    assert drawn == seeded(3)  # the default generator is one like any other
+    default.set_state(before)
+    assert draw(None).tolist() == drawn
 
 
 def test_seeds_are_remembered_and_drawn() -> None:
@@ -71,11 +72,12 @@ def test_seeds_are_remembered_and_drawn() -> None:
 
 
 def test_a_state_can_be_saved_as_a_tensor_of_bytes(tmp_path: Any) -> None:
-    state = tg.get_rng_state()
+    generator = tg.random.default_generator(tg.get_default_device())
+    state = generator.get_state()
     assert state.dtype is tg.uint8 and state.dim() == 1
     expected = tg.randn(3).tolist()
     tg.save({"rng": state}, tmp_path / "state.safetensors")
-    tg.set_rng_state(tg.load(tmp_path / "state.safetensors")["rng"])
+    generator.set_state(tg.load(tmp_path / "state.safetensors")["rng"])
     assert tg.randn(3).tolist() == expected
 
 

@@ -24,7 +24,6 @@ class _Modes(threading.local):
     observe: Any = None  # a function that gets each operation, its results and its arguments
     retain = True  # whether the backward pass that is running keeps saved values, so that formulas must not use them up
     device: str | None = None
-    devices_before: tuple[str | None, ...] = ()  # around the running ``with tg.device(...)`` blocks
     dtype: DType = float32
 
 

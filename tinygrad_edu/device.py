@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from tinygrad_edu import backends
 from tinygrad_edu._state import default_device, modes
+
+
+class _Blocks(threading.local):
+    """The default devices around the ``with tg.device(...)`` blocks that run in this thread."""
+
+    before: tuple[str | None, ...] = ()
+
+
+_blocks = _Blocks()
 
 
 class device:
@@ -46,13 +56,13 @@ class device:
 
     def __enter__(self) -> device:
         name = str(resolve(self))
-        modes.devices_before = (*modes.devices_before, modes.device)
+        _blocks.before = (*_blocks.before, modes.device)
         modes.device = name
         return self
 
     def __exit__(self, *_: Any) -> None:
-        *before, modes.device = modes.devices_before
-        modes.devices_before = tuple(before)
+        *before, modes.device = _blocks.before
+        _blocks.before = tuple(before)
 
     @property
     def backend(self) -> backends.Backend:

@@ -283,6 +283,16 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
         path.unlink()
 
 
+def test_what_killed_writers_left_is_cleared_away_after_a_while(tmp_path):
+    old, new, other = (tmp_path / name for name in (f".c.{'0' * 16}.tmp", f".c.{'1' * 16}.tmp", f".d.{'0' * 16}.tmp"))
+    for path in (old, new, other):
+        path.write_text("half")
+    for path in (old, other):
+        os.utime(path, (time.time() - 7200,) * 2)
+    save({}, tmp_path / "c")
+    assert sorted(os.listdir(tmp_path)) == sorted([new.name, other.name, "c"])
+
+
 def test_a_full_disk_is_an_os_error(tmp_path):
     resource = pytest.importorskip("resource")
     import signal

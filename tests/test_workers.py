@@ -401,6 +401,16 @@ def test_arrays_come_in_shared_memory_that_is_given_back(monkeypatch):
     assert all(((batch["x"] - batch["i"].reshape(2, 1)).abs() <= 1).all() for batch in kept)
 
 
+def test_without_shared_memory_arrays_come_through_the_connection(monkeypatch):
+    def batches():
+        tg.manual_seed(0)
+        return [plain(batch) for batch in DataLoader(Noisy(6, 30_000), batch_size=2, num_workers=2)]
+
+    expected = batches()
+    monkeypatch.setattr(transport, "_SHARED", False)
+    assert batches() == expected
+
+
 # Tensors in pickles --------------------------------------------------------------------------------------------------
 
 

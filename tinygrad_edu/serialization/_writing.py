@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from safetensors import SafetensorError
@@ -68,11 +69,27 @@ def save(obj: Any, f: Path | IO[bytes]) -> None:
             raise OSError(f"save: could not write {os.fspath(f)!r}: {error}") from error
 
 
+_TOKEN = 8  # random bytes in a temporary name
+_STALE = 3600.0  # seconds without a write after which a temporary file is nobody's
+
+
+def _clear(directory: str, prefix: str) -> None:
+    """Remove what writers that were killed have left of the same file, long enough ago that no one is still writing."""
+    length = len(prefix) + 2 * _TOKEN + len(".tmp")
+    for entry in os.scandir(directory):
+        if entry.name.startswith(prefix) and entry.name.endswith(".tmp") and len(entry.name) == length:
+            with suppress(OSError):
+                if time.time() - entry.stat().st_mtime > _STALE:
+                    os.unlink(entry.path)
+
+
 @contextmanager
 def _replacing(path: str) -> Iterator[str]:
     """Yield a temporary name in the same directory; what was written there replaces `path` if all goes well."""
     directory, base = os.path.split(path)
-    temporary = os.path.join(directory, f".{base[:100]}.{secrets.token_hex(8)}.tmp")
+    prefix = f".{base[:100]}."
+    _clear(directory, prefix)
+    temporary = os.path.join(directory, f"{prefix}{secrets.token_hex(_TOKEN)}.tmp")
     # Made by us first, so that the file gets the permissions that files get here.
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.backends import _gamma, _indexing, _lu, _special
+from tinygrad_edu.backends import _gamma, _indexing, _lu, _rules, _special
 
 Array = Any
 
@@ -470,10 +470,7 @@ class Backend:
         elementwise : bool
             Whether the rule treats every element alike, so that arrays may be cut, joined and reshaped.
         """
-        for arrays in held:
-            for i, result in zip([0, *range(2, len(arrays))], rule(*arrays), strict=True):
-                if result is not arrays[i]:
-                    arrays[i] = self.write(arrays[i], result) if self.mutable else result
+        _rules.apply(self, rule, held, elementwise)
 
     @in_single
     def sigmoid(self, x: Array) -> Array:

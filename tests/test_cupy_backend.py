@@ -58,6 +58,10 @@ MAKERS: dict[str, Any] = {
     "adam": lambda p: optim.Adam(p, lr=0.1, weight_decay=0.1, maximize=False),
     "sgd": lambda p: optim.SGD(p, lr=0.5, momentum=0.9, nesterov=True, weight_decay=0.01),
     "plain sgd": lambda p: optim.SGD(p, lr=0.5),
+    "nadam": lambda p: optim.NAdam(p, lr=0.1),
+    "rprop": lambda p: optim.Rprop(p, lr=0.01),
+    "adafactor": lambda p: optim.Adafactor(p, lr=0.1),
+    "muon": lambda p: optim.Muon([q for q in p if q.ndim == 2], lr=0.1),
 }
 
 

@@ -121,7 +121,9 @@ def test_pieces_and_bundles_do_what_the_rule_does(name: str, data: Any, seed: in
             p.grad, q.grad = tg.tensor(g), tg.tensor(g)
         a.step()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cpu, "apply_rule", lambda *args: Backend.apply_rule(cpu, *args), raising=False)
+            patch.setattr(
+                cpu, "apply_rule", lambda rule, held, _: Backend.apply_rule(cpu, rule, held, False), raising=False
+            )
             b.step()
     for p, q in zip(ours, twins, strict=True):
         np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-11, atol=1e-11)
@@ -166,21 +168,48 @@ def test_the_number_of_threads_makes_no_difference() -> None:
     np.testing.assert_array_equal(results[0], results[1])
 
 
+@pytest.mark.parametrize("device", ["strict", "torch", "jax"])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_immutable_arrays_take_the_same_steps(name: str) -> None:
-    pytest.importorskip("array_api_strict")
+def test_other_backends_take_the_same_steps(name: str, device: str) -> None:
+    """Those whose arrays cannot be written, too."""
+    pytest.importorskip({"strict": "array_api_strict"}.get(device, device))
     results = []
-    for device in ("cpu", "strict"):
+    for where in ("cpu", device):
         values = values_of([(4, 5), (3, 3)], 0)
-        ps = [nn.Parameter(tg.tensor(v, device=device)) for v in values]
+        ps = [nn.Parameter(tg.tensor(v, device=where)) for v in values]
         optimizer = getattr(optim, name)(ps, lr=0.1)
         for i in range(3):
             for p, g in zip(ps, values_of([(4, 5), (3, 3)], i + 1), strict=True):
-                p.grad = tg.tensor(g, device=device)
+                p.grad = tg.tensor(g, device=where)
             optimizer.step()
         results.append([*ps, *(t for state in optimizer.state.values() for t in state.values())])
     for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(b.detach().cpu().numpy(), a.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
+    """Side by side, two parameters could take each other's numbers. Nothing has changed then, no counter either."""
+    sizes = [(2, 1), (3, 1)]
+    ps = [nn.Parameter(tg.ones(*size)) for size in sizes]
+    optimizer = getattr(optim, name)(ps, lr=0.1)
+    for p in ps:
+        p.grad = tg.ones_like(p)
+    optimizer.step()
+    saved = copy.deepcopy(optimizer.state_dict())
+    ps[0].data, ps[1].data = tg.ones(3, 1), tg.ones(2, 1)
+    with pytest.raises(RuntimeError, match=rf"{name}.step: .* shape \(3, 1\) has a gradient of shape \(2, 1\)"):
+        optimizer.step()
+    arrays = [k for k, t in saved["state"].get(0, {}).items() if t.ndim]
+    if name != "Adafactor" and arrays:
+        for p in ps:
+            p.grad = tg.ones_like(p)
+        with pytest.raises(RuntimeError, match=r"shape \(3, 1\) has a state '.*' of shape \(2, 1\)"):
+            optimizer.step()
+        with pytest.raises(ValueError, match=r"of parameter 0 has the shape \(2, 1\), the parameter \(3, 1\)"):
+            optimizer.load_state_dict(saved)
+    assert [p.tolist() for p in ps] == [[[1.0]] * 3, [[1.0]] * 2]
+    assert all(state["step"].item() == 1 for state in optimizer.state.values() if "step" in state)
 
 
 # Sparse gradients -----------------------------------------------------------------------------------------------------
@@ -332,7 +361,8 @@ def test_a_closure_runs_with_grad_mode_on_and_its_loss_is_returned() -> None:
 @settings(max_examples=4)
 @given(st.data(), seeds, st.booleans())
 def test_training_goes_on_from_a_checkpoint(name: str, data: Any, seed: int, foreign: bool) -> None:
-    """From a file of ours, and from the state_dict that PyTorch's optimizer has at the same point; and PyTorch from ours."""
+    """From a file of ours or of PyTorch's, written at the same point; and PyTorch goes on from ours."""
+    torch = pytest.importorskip("torch")
     options = data.draw(SETTINGS[name])
     theirs, ours = parameters(shapes_of(name)[:3], "float64", seed)
     a, b = both(name, theirs, ours, options)
@@ -347,13 +377,13 @@ def test_training_goes_on_from_a_checkpoint(name: str, data: Any, seed: int, for
         assert_same(theirs, ours, 1e-6 if name in ("NAdam", "ASGD") else 1e-9)
 
     train(a, b)
+    file = io.BytesIO()
     if foreign:
-        state = to_ours(a.state_dict())
+        torch.save(a.state_dict(), file)
     else:
-        file = io.BytesIO()
         tg.save(b.state_dict(), file)
-        file.seek(0)
-        state = tg.load(file)
+    file.seek(0)
+    state = tg.load(file)
     c, d = both(name, theirs, ours, {"lr": 1.0})
     d.load_state_dict(state)
     train(a, d)

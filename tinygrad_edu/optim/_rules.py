@@ -73,11 +73,34 @@ class RuleOptimizer(Optimizer):
     def step(self, closure: Closure | None = None) -> Any:
         """Update all parameters once; see :meth:`Optimizer.step`."""
         loss = self._loss(closure)
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p._grad is not None]
+        work = [(group, [p for p in group["params"] if p._grad is not None]) for group in self.param_groups]
+        for _, params in work:
+            self._check_gradients(params)
+        for group, params in work:
             if params:
                 self._step_group(group, params)
         return loss
+
+    def _check_gradients(self, params: list[Tensor]) -> None:
+        """Raise, before anything is changed, when a gradient cannot be used."""
+        self._check_shapes("gradient", params, [getattr(p._grad, "_data", p._grad) for p in params])
+
+    def _check_shapes(self, what: str, params: list[Tensor], arrays: list[Any]) -> None:
+        """Raise when one has not the shape of its parameter: joined to others it would go unnoticed."""
+        shapes, found = [p._data.shape for p in params], [a.shape for a in arrays]
+        if found != shapes:
+            want, got = next((a, b) for a, b in zip(shapes, found, strict=True) if a != b)
+            raise RuntimeError(
+                f"{self._name()}.step: a parameter of shape {tuple(want)} has a {what} of shape {tuple(got)}"
+            )
+
+    def _check_loaded(self, number: Any, p: Tensor, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            if self.alike and isinstance(value, Tensor) and name not in self.counters and value.shape != p.shape:
+                raise ValueError(
+                    f"{self._name()}.load_state_dict: {name!r} of parameter {number} has the shape {tuple(value.shape)}, "
+                    f"the parameter {tuple(p.shape)}"
+                )
 
     def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
         """Update the parameters of a group that have a gradient."""
@@ -93,6 +116,8 @@ class RuleOptimizer(Optimizer):
         states = [self.state[p] for p in params]
         pairs = zip(params, states, strict=True)
         new = [not wanted <= state.keys() and self._begin(p, state, group, names) for p, state in pairs]
+        for name in names if self.alike else ():
+            self._check_shapes(f"state {name!r}", params, [state[name]._data for state in states])
         for constants, places in self._advance(group, states, new):
             columns = [[states[i][name] for i in places] for name in names]
             self._update(group, [params[i] for i in places], columns, constants)

@@ -242,7 +242,7 @@ class Optimizer(Hooked):
         Raises
         ------
         ValueError
-            When the groups or the numbers of their parameters differ.
+            When the groups or the numbers of their parameters differ, or state has not the shape of its parameter.
         """
         state_dict = dict(state_dict)
         for hook in self._load_state_dict_pre_hooks.values():
@@ -271,9 +271,13 @@ class Optimizer(Hooked):
                 state[number] = copy.deepcopy(values)
             else:
                 state[p] = {name: self._fitted(name, value, p) for name, value in values.items()}
+                self._check_loaded(number, p, state[p])
         self.__setstate__({"param_groups": groups, "state": state})
         for hook in self._load_state_dict_post_hooks.values():
             hook(self)
+
+    def _check_loaded(self, number: Any, p: Tensor, state: dict[str, Any]) -> None:
+        """Raise ``ValueError`` when loaded state does not fit its parameter."""
 
     @classmethod
     def _fitted(cls, name: str, value: Any, p: Tensor) -> Any:

@@ -40,7 +40,7 @@ class SparseAdam(RuleOptimizer):
     ValueError
         When a setting is out of range.
     RuntimeError
-        At the step, when a gradient is not one of rows; then no parameter of the group has changed.
+        At the step, when a gradient is not one of rows; then nothing has changed.
 
     Examples
     --------
@@ -85,14 +85,14 @@ class SparseAdam(RuleOptimizer):
     def _by_rows(self, group: dict[str, Any]) -> bool:
         return True
 
-    def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def _check_gradients(self, params: list[Tensor]) -> None:
         for p in params:
             if type(p._grad) is not SparseGrad or p._grad.rows(wait=True) is None:
                 raise RuntimeError(
                     f"SparseAdam: the gradient of a parameter of shape {tuple(p.shape)} is dense, as it is from operations other "
                     "than looking up rows, or after p.grad was read; use Adam for dense gradients"
                 )
-        super()._step_group(group, params)
+        super()._check_gradients(params)
 
     def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
         counters["step"] += 1

@@ -245,6 +245,7 @@ from tinygrad_edu.ops.matrix import pinv as pinverse
 from tinygrad_edu.ops.matrix_functions import matrix_exp
 from tinygrad_edu.ops.norms import dist, norm, renorm
 from tinygrad_edu.ops.overwriting import diagonal_scatter, select_scatter, slice_scatter
+from tinygrad_edu.ops.pairwise import cdist, pdist
 from tinygrad_edu.ops.parts import (
     chunk,
     dsplit,
@@ -341,7 +342,7 @@ from tinygrad_edu.ops.sorting import (
     sort,
     topk,
 )
-from tinygrad_edu.ops.statistics import cdist, corrcoef, cov, pdist
+from tinygrad_edu.ops.statistics import corrcoef, cov
 from tinygrad_edu.ops.strided import as_strided
 from tinygrad_edu.printing import get_printoptions, printoptions, set_printoptions
 from tinygrad_edu.random import (

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.errors import check_tensors
-from tinygrad_edu.ops._types import count
+from tinygrad_edu.ops._types import count, shape_of
 from tinygrad_edu.ops.einsum import einsum
+from tinygrad_edu.ops.elementwise import sub
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.norms import norm
-from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.norms import norm, vector_norm
+from tinygrad_edu.ops.shape import reshape, unsqueeze
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -79,14 +79,36 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     >>> pdist(tg.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
     tensor([5.0000, 1.0000, 4.2426])
     """
+    from tinygrad_edu.creation import triu_indices
+
     check_tensors("pdist", input=input)
     floating("pdist", input)
     if len(input.shape) != 2:
         raise ValueError(f"pdist: expected a matrix (N, M), got shape {tuple(input.shape)}")
     if p < 0:
         raise ValueError(f"pdist: p must not be negative, got {p}")
-    pairs = list(itertools.combinations(range(input.shape[0]), 2))
-    if not pairs:
-        return input.new_zeros(0) + input.sum() * 0
-    first, second = (input.new_tensor([pair[k] for pair in pairs], dtype="int64") for k in (0, 1))
+    n = input.shape[0]
+    first, second = triu_indices(n, n, 1, device=input.device)
     return norm(getitem(input, first) - getitem(input, second), p, -1)
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """The distance of every point of one set from every point of another: (…, P, M) and (…, R, M) → (…, P, R).
+
+    d[i, j] = ‖x1[i] - x2[j]‖ₚ, computed from the differences, so that it is exact for points close together. ``compute_mode``, a hint
+    at faster but less exact ways, is accepted and not needed.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.cdist(tg.tensor([[0.0, 0.0]]), tg.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
+    for what, x in (("x1", x1), ("x2", x2)):
+        if len(shape_of(floating("cdist", x))) < 2:
+            raise ValueError(f"cdist: {what} must be a matrix of points or a batch of them, got shape {tuple(x.shape)}")
+    if x1.shape[-1] != x2.shape[-1] or p < 0:
+        raise ValueError(
+            f"cdist: expected points of equally many numbers and p of at least 0, got {tuple(x1.shape)}, {tuple(x2.shape)} and p={p}"
+        )
+    return vector_norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)

@@ -1,17 +1,14 @@
-"""How variables vary together, and how far apart points are."""
+"""How variables vary together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.errors import describe
-from tinygrad_edu.ops._reduction import require_float
 from tinygrad_edu.ops._types import kind_of, shape_of, to_float
 from tinygrad_edu.ops.diagonal import diagonal
 from tinygrad_edu.ops.elementwise import clamp, sqrt, sub
-from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.linalg import matmul
-from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import reshape, unsqueeze
 
@@ -90,45 +87,3 @@ def corrcoef(input: Tensor) -> Tensor:
         return c / c
     size = sqrt(diagonal(c))
     return clamp(c / unsqueeze(size, 1) / unsqueeze(size, 0), -1, 1)
-
-
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
-    """The distance of every point of one set from every point of another: (…, P, M) and (…, R, M) → (…, P, R).
-
-    d[i, j] = ‖x1[i] - x2[j]‖ₚ, computed from the differences, so that it is exact for points close together. ``compute_mode``, a hint
-    at faster but less exact ways, is accepted and not needed.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> tg.cdist(tg.tensor([[0.0, 0.0]]), tg.tensor([[3.0, 4.0], [0.0, 1.0]]))
-    tensor([[5., 1.]])
-    """
-    for what, x in (("x1", x1), ("x2", x2)):
-        require_float("cdist", x)
-        if len(shape_of(x)) < 2:
-            raise ValueError(f"cdist: {what} must be a matrix of points or a batch of them, got shape {tuple(x.shape)}")
-    if x1.shape[-1] != x2.shape[-1] or p < 0:
-        raise ValueError(
-            f"cdist: expected points of equally many numbers and p of at least 0, got {tuple(x1.shape)}, {tuple(x2.shape)} and p={p}"
-        )
-    return vector_norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)
-
-
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The distances of all pairs of points, (N, M) → (N (N - 1) / 2,): those of point 0 from all later ones, then of point 1, …
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> tg.pdist(tg.tensor([[0.0], [1.0], [3.0]]))
-    tensor([1., 3., 2.])
-    """
-    from tinygrad_edu.creation import triu_indices
-
-    require_float("pdist", input)
-    if len(shape_of(input)) != 2 or p < 0:
-        raise ValueError(f"pdist: expected a matrix of points and p of at least 0, got {tuple(input.shape)} and p={p}")
-    n = input.shape[0]
-    first, second = triu_indices(n, n, 1, device=input.device)
-    return vector_norm(sub(getitem(input, first), getitem(input, second)), p, -1)

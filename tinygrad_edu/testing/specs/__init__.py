@@ -1,6 +1,7 @@
 """What every public operation is: one :class:`~tinygrad_edu.testing.OpSpec` each, in one module a family.
 
-A module of this package has a list ``SPECS``; ``ALL_SPECS`` collects them all. The name of a spec is the operation's public name:
+A module of this package has a list ``SPECS``; ``ALL_SPECS`` collects them all. Its ``ORDER`` says up to which order all of them are
+checked, but for those that ``LOWER`` names. The name of a spec is the operation's public name:
 ``"exp"`` for ``tinygrad_edu.exp``, ``"linalg.solve"`` and ``"F.normalize"`` for functions of ``linalg`` and ``nn.functional``,
 ``"Tensor.expand"`` for what is a method alone. A second spec of the same operation, for other arguments, says so in brackets:
 ``"norm (p=1)"``.
@@ -12,6 +13,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import tinygrad_edu as tg
@@ -20,9 +22,16 @@ from tinygrad_edu.testing.spec import OpSpec
 
 
 def families() -> dict[str, list[OpSpec]]:
-    """The specs of each family, by the name of its module."""
+    """The specs of each family, by the name of its module; smooth ones are checked up to the module's ``ORDER``."""
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
-    return {n: list(importlib.import_module(f"{__name__}.{n}").SPECS) for n in names}
+    found = {}
+    for name in names:
+        module = importlib.import_module(f"{__name__}.{name}")
+        kinked = getattr(module, "LOWER", ())
+        found[name] = [
+            s if s.name in kinked else replace(s, order=max(s.order, getattr(module, "ORDER", 0))) for s in module.SPECS
+        ]
+    return found
 
 
 FAMILIES = families()

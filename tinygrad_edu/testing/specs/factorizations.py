@@ -100,6 +100,8 @@ def _svd_of_numpy(x: Any) -> tuple[Any, ...]:
     return u * u, s * s, np.swapaxes(vh, -1, -2) ** 2
 
 
+ORDER = 3
+
 SPECS = [
     OpSpec(
         "linalg.lu",

@@ -314,4 +314,7 @@ NORMS = [
     _room("norm", regular(square=False, batch=False), np.linalg.norm),
 ]
 
+ORDER = 3
+LOWER = {"det (singular)"}  # the third derivative of the determinant needs a regular matrix
+
 SPECS = [*EQUATIONS, *DECOMPOSITIONS, *NORMS]

@@ -141,6 +141,8 @@ def _triplet(a: Any, b: Any, c: Any, margin: float, p: float, swap: bool, reduct
     return reduced(np.maximum(0, margin + _distance(a, b, p) - far), reduction)
 
 
+ORDER = 3
+
 SPECS = [
     OpSpec(
         "F.margin_ranking_loss",

@@ -96,6 +96,8 @@ _CLASS = Bad(lambda: (tg.zeros(1, 2), tg.tensor([2])), IndexError, "2")
 _COUNT = Bad(lambda: (tg.zeros(2, 3), tg.tensor([1])), ValueError, r"\(1,\)")
 
 
+ORDER = 3
+
 SPECS = [
     OpSpec(
         "F.nll_loss",

@@ -90,6 +90,8 @@ _SHORT = Bad(lambda: (tg.zeros(2, 3), tg.ones(2), None), ValueError, r"weight mu
 _MIXED = Bad(lambda: (tg.zeros(2, 3), tg.ones(3, dtype=tg.float64), None), TypeError, r"\.to\(dtype\)")
 
 
+ORDER = 3
+
 SPECS = [
     OpSpec(
         "F.batch_norm",

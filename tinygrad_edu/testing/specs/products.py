@@ -286,4 +286,6 @@ DIAGONALS = [
     product("trace", some.tensors(some.shapes(2, 2)), np.trace, misfit((2,), text="trace: expected a matrix")),
 ]
 
+ORDER = 3
+
 SPECS = [*PRODUCTS, *AFFINE, *DIAGONALS]

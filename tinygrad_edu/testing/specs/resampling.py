@@ -207,8 +207,8 @@ SPECS = [
         dtypes="",
     ),
     OpSpec(
-        "F.pdist",
-        F.pdist,
+        "pdist",
+        tg.pdist,
         _apart(),
         reference=_distances,
         errors=(

@@ -19,6 +19,8 @@ def _softmax(x: Any, dim: int) -> Any:
 _ARGUMENTS = some.with_axis(some.tensors())
 _ERRORS = (Bad(lambda: (tg.zeros(2, 3), 2), IndexError, "dim"),)
 
+ORDER = 3
+
 SPECS = [
     OpSpec(
         "softmax",

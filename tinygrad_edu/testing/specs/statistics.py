@@ -48,10 +48,6 @@ def _cdist(a: Any, b: Any, p: float) -> Any:
     return (np.abs(a[..., :, None, :] - b[..., None, :, :]) ** p).sum(-1) ** (1 / p)
 
 
-def _pdist(x: Any, p: float) -> Any:
-    return np.array([(np.abs(a - b) ** p).sum() ** (1 / p) for i, a in enumerate(x) for b in x[i + 1 :]])
-
-
 @st.composite
 def _renormed(draw: Any) -> tuple[Any, ...]:
     """Slices whose norms keep away from the limit 1, where there is a kink."""
@@ -78,6 +74,8 @@ def _histogram(library: Any, x: Any, bins: Any, limits: Any, weight: Any, densit
     more = {} if limits is None else {"range": limits}
     return tuple(library.histogram(x, bins, weight=weight, density=density, **more))
 
+
+ORDER = 3
 
 SPECS = [
     OpSpec(
@@ -108,15 +106,6 @@ SPECS = [
             Bad(lambda: (tg.ones(2, 2, dtype=tg.int64), tg.ones(2, 2)), TypeError, "cdist: expected a floating"),
         ),
         notes="the gradient is 0 where two points are one",
-    ),
-    OpSpec(
-        "pdist",
-        tg.pdist,
-        st.tuples(some.separated((3, 2)), st.sampled_from([1.0, 2.0, 3.0])),
-        _pdist,
-        torch="nn.functional.pdist",
-        dtypes=FLOATS,
-        errors=bad(ValueError, "pdist: expected a matrix", zeros(3)),
     ),
     OpSpec(
         "renorm",

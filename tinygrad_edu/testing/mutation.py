@@ -278,11 +278,15 @@ def _second(call: Callable[..., Any], flat: list[Any], case: _Case) -> list[Any]
         return []
     graph = tg.autograd.grad(outs, wanted, weights, create_graph=True, materialize_grads=True)
     rows = [host(g).copy() for g in graph]
-    total = sum(((g * tg.tensor(signed(rng, g.shape))).sum() for g in graph), tg.zeros((), dtype=tg.float64))
+    # Cotangents and no sum of products: an addition is an operation too, perhaps the one that is changed.
+    slopes = [(g, tg.tensor(signed(rng, g.shape))) for g in graph]
     if not case.kink:
         leaves = [*wanted, *weights]
+        there = [(g, c) for g, c in slopes if g.requires_grad]
         second = (
-            tg.autograd.grad(total, leaves, materialize_grads=True) if total.requires_grad else [None] * len(leaves)
+            tg.autograd.grad([g for g, _ in there], leaves, [c for _, c in there], materialize_grads=True)
+            if there
+            else [None] * len(leaves)
         )
         rows += [None if g is None else host(g).copy() for g in second]
     return rows

@@ -218,3 +218,25 @@ def test_what_does_not_fit_is_refused() -> None:
         parametrizations.orthogonal(nn.Linear(2, 2), orthogonal_map="qr")
     with pytest.raises(ValueError, match="n_power_iterations must be positive"):
         parametrizations.spectral_norm(nn.Linear(2, 2), n_power_iterations=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes", "shape"), [("Linear", (3, 4), (2, 3)), ("ConvTranspose1d", (2, 3, 2), (1, 2, 4))]
+)
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_norms_by_hooks_are_those_of_pytorch(kind: str, layer: str, sizes: Any, shape: Any) -> None:
+    ours, theirs = pair(lambda lib: getattr(lib.nn.utils, kind)(getattr(lib.nn, layer)(*sizes)))
+    x = numbers(*shape)
+    for _ in range(2):
+        agree(ours, theirs, [x], parameters(ours, theirs), order=1)
+    for a, b in zip(ours.buffers(), theirs.buffers(), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-12)
+    with pytest.raises(RuntimeError, match=f"{kind}: {layer} has it on 'weight' already"):
+        getattr(nn.utils, kind)(ours)
+    value = ours.eval()(tg.tensor(x)).detach().numpy()
+    getattr(nn.utils, f"remove_{kind}")(ours)
+    assert sorted(ours.state_dict()) == ["bias", "weight"] and not ours._hooks
+    np.testing.assert_allclose(ours(tg.tensor(x)).detach().numpy(), value, atol=1e-12)
+    with pytest.raises(ValueError, match=f"{kind}: {layer} has none on 'weight'"):
+        getattr(nn.utils, f"remove_{kind}")(ours)

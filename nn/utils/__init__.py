@@ -17,6 +17,7 @@ from tinygrad_edu.nn.utils.fusion import (
     fuse_linear_bn_weights,
 )
 from tinygrad_edu.nn.utils.init import skip_init
+from tinygrad_edu.nn.utils.reparametrize import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm_",
@@ -30,7 +31,11 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
     "skip_init",
+    "spectral_norm",
     "vector_to_parameters",
+    "weight_norm",
 ]

@@ -94,12 +94,15 @@ def as_matrix(weight: Tensor, dim: int) -> Tensor:
     return weight.movedim(dim, 0).flatten(1)
 
 
-def power_iteration(matrix: Tensor, u: Tensor, v: Tensor, steps: int, eps: float) -> None:
+def power_iteration(matrix: Tensor, u: Tensor, v: Tensor, steps: int, eps: float, v_first: bool = False) -> None:
     """Move ``u`` and ``v`` towards the first singular vectors of a matrix, in place."""
     with no_grad():
         for _ in range(steps):
+            if v_first:
+                v.copy_(F.normalize(matrix.mT @ u, dim=0, eps=eps))
             u.copy_(F.normalize(matrix @ v, dim=0, eps=eps))
-            v.copy_(F.normalize(matrix.mT @ u, dim=0, eps=eps))
+            if not v_first:
+                v.copy_(F.normalize(matrix.mT @ u, dim=0, eps=eps))
 
 
 class _SpectralNorm(Module):

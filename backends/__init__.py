@@ -10,9 +10,10 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from tinygrad_edu.backends import cuda
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
-__all__ = ["Array", "Backend", "BackendError", "available", "get", "of", "register"]
+__all__ = ["Array", "Backend", "BackendError", "available", "cuda", "get", "of", "register"]
 
 ENTRY_POINTS = "tinygrad_edu.backends"
 
@@ -20,6 +21,16 @@ _factories: dict[str, Callable[[], Backend]] = {}
 _loaded: dict[str, Backend] = {}
 _by_type: dict[type, Backend] = {}  # of backends whose arrays are all on one device
 _of_several: dict[type, Backend] = {}
+device_errors: tuple[type[Exception], ...] = ()  # what libraries raise when a kernel or an allocation fails
+# What array libraries raise when arguments do not fit; some say with a RuntimeError what others call a ValueError.
+mistakes: tuple[type[Exception], ...] = (ValueError, TypeError, IndexError, OverflowError, AttributeError, RuntimeError)
+failures = mistakes  # and what devices raise
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    AttributeError,
+)  # of any operation
 several_loaded = False  # whether arrays of more than one device can meet
 
 
@@ -46,7 +57,7 @@ def get(name: str) -> Backend:
     if ":" in name:
         family, _, number = name.partition(":")
         return get(family).at(int(number))
-    global several_loaded
+    global device_errors, failures, several_loaded
     backend = _loaded.get(name)
     if backend is None:
         factory = _factories.get(name) or _from_entry_point(name)
@@ -61,6 +72,8 @@ def get(name: str) -> Backend:
         for kind in backend.array_types:
             (_of_several if backend.several else _by_type)[kind] = backend
         several_loaded = name != "cpu" or several_loaded
+        device_errors = (*device_errors, *backend.device_errors)
+        failures = (*failures, *backend.device_errors)
     return backend
 
 

@@ -93,7 +93,9 @@ class Backend:
     several: bool = False
     lazy: bool = False
     deterministic: bool = False
+    current: int = 0  # the device that the name without a number means
     kernels: dict[str, Callable[..., Any]] = {}
+    device_errors: tuple[type[Exception], ...] = ()  # what the library raises when a kernel or an allocation fails
     linalg_errors: tuple[type[Exception], ...] = ()  # what the library's linear algebra raises when there is no result
 
     def __init__(self, index: int = 0) -> None:
@@ -143,6 +145,26 @@ class Backend:
         """The device name of an array, as users write it."""
         return f"{self.name}:{self.place(x)}" if self.several else self.name
 
+    def between(self, x: Array, index: int) -> Array:
+        """A copy of an array of another device of this kind on device ``index``."""
+        return self.from_host(self.to_host(x), index)
+
+    def pinned(self, x: Any) -> Any:
+        """A copy of a host (NumPy) array in memory that the device reads without the processor's help, where there is such."""
+        raise BackendError(f"the {self.name} backend has no page-locked memory")
+
+    def is_pinned(self, x: Any) -> bool:
+        """Whether a host (NumPy) array has memory that :meth:`pinned` made."""
+        return False
+
+    def send(self, x: Any, index: int) -> Array:
+        """:meth:`from_host` that returns before a pinned array has been read."""
+        return self.from_host(x, index)
+
+    def fetch(self, x: Array) -> Any:
+        """:meth:`to_host` that may return before the values are there, which they are after :meth:`synchronize`."""
+        return self.to_host(x)
+
     def from_host(self, x: Any, index: int) -> Array:
         """An array on this backend's device ``index`` with the values of a host (NumPy) array."""
         return self.at(index).asarray(x, copy=True)
@@ -181,6 +203,9 @@ class Backend:
 
     def raise_pending(self) -> None:
         """Raise what the device found out of range since it was last waited for; called where one waits anyway."""
+
+    def empty_cache(self) -> None:
+        """Give memory that is not in use back to the device."""
 
     def memory_stats(self) -> dict[str, int]:
         """Bytes in use and reserved on the device, where its library counts them."""

@@ -7,16 +7,18 @@ only where that is asked for, since CuPy wraps numbers that are out of range aro
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn, _indexing
+from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn, _indexing, cuda
 from tinygrad_edu.backends._cupy_alarm import Alarm
 from tinygrad_edu.backends._cupy_indexing import Tables, out_of_range
+from tinygrad_edu.backends._cupy_memory import PageLocked, peak_counter
 from tinygrad_edu.backends._cupy_norms import Norms
 from tinygrad_edu.backends._cupy_optim import Together
 from tinygrad_edu.backends._cupy_random import Philox, Random
@@ -45,7 +47,16 @@ class CupyBackend(Backend):
         self.namespace = load("cuda", "array_api_compat.cupy", "cuda13", "or [cuda12]")
         self.array_types = (cupy.ndarray,)
         self.linalg_errors = (np.linalg.LinAlgError,)
+        self.runtime = cupy.cuda
+        self.device_errors = (
+            cupy.cuda.runtime.CUDARuntimeError,
+            cupy.cuda.driver.CUDADriverError,
+            cupy.cuda.memory.OutOfMemoryError,
+            cupy.cuda.compiler.CompileException,
+        )
+        cuda.matmul.attach(cupy._core._routines_linalg)
         self._alarms: dict[int, Alarm] = {}
+        self._page_locked = PageLocked()
         self._rows = Rows(cupy, self.alarm)
         self._together = Together(cupy)
         self._norms = Norms(cupy)
@@ -72,6 +83,16 @@ class CupyBackend(Backend):
             self._cupy.cuda.Device(index).use()
         return found
 
+    def use(self, index: int) -> None:
+        """Let the name without a number mean card ``index``."""
+        self.at(index)
+        self._family[0].current = index
+        self._cupy.cuda.Device(index).use()
+
+    def count_peak(self, index: int, used: int) -> Any:
+        """A counter of the most bytes in use on a card from now on, where ``used`` are now."""
+        return peak_counter(self.runtime.MemoryHook, used, index).__enter__()
+
     def place(self, x: Array) -> int:
         return int(x.device.id)
 
@@ -92,9 +113,50 @@ class CupyBackend(Backend):
             return self._cupy.array(np.asarray(x))
 
     def to_host(self, x: Array) -> Any:
-        host = self._cupy.asnumpy(x)
+        with self._waiting():
+            host = self._cupy.asnumpy(x)
         self.raise_pending()
         return host
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Where a kernel that was started earlier tells of its failure."""
+        try:
+            yield
+        except self.device_errors as error:
+            raise RuntimeError(
+                f"{error}; an operation that was started earlier failed on the card: autograd.detect_anomaly() waits for each one "
+                "and names it"
+            ) from error
+
+    def between(self, x: Array, index: int) -> Array:
+        with self._cupy.cuda.Device(index):
+            return self._cupy.array(x)
+
+    def pinned(self, x: Any) -> Any:
+        held = self._cupyx.empty_pinned(x.shape, x.dtype)
+        held[...] = x
+        return self._page_locked.remember(held)
+
+    def is_pinned(self, x: Any) -> bool:
+        return self._page_locked.knows(x)
+
+    def send(self, x: Any, index: int) -> Array:
+        if not self.is_pinned(x) or not x.flags.c_contiguous:
+            return self.from_host(x, index)
+        with self._cupy.cuda.Device(index):
+            out = self._cupy.empty(x.shape, x.dtype)
+            stream = self._cupy.cuda.get_current_stream()
+            out.set(x, stream=stream)
+            self._page_locked.keep_until(stream.record(), x)
+            return out
+
+    def fetch(self, x: Array) -> Any:
+        held = self._page_locked.remember(self._cupyx.empty_pinned(x.shape, x.dtype))
+        stream = self._cupy.cuda.get_current_stream()
+        self._cupy.ascontiguousarray(x).get(stream=stream, out=held, blocking=False)
+        self._page_locked.keep_until(stream.record(), x)
+        return held
 
     def dtype(self, name: str) -> Any:
         if name == "bfloat16":
@@ -102,12 +164,21 @@ class CupyBackend(Backend):
         return np.dtype(name)
 
     def synchronize(self) -> None:
-        self._cupy.cuda.Device(self.index).synchronize()
+        with self._waiting():
+            self._cupy.cuda.Device(self.index).synchronize()
         self.raise_pending()
 
     def memory_stats(self) -> dict[str, int]:
-        pool = self._cupy.get_default_memory_pool()
-        return {"used_bytes": int(pool.used_bytes()), "reserved_bytes": int(pool.total_bytes())}
+        with self._cupy.cuda.Device(self.index):
+            pool = self._cupy.get_default_memory_pool()
+            used = int(pool.used_bytes())
+            reserved = int(pool.total_bytes())
+        return {"used_bytes": used, "reserved_bytes": reserved}
+
+    def empty_cache(self) -> None:
+        with self._cupy.cuda.Device(self.index):
+            self._cupy.get_default_memory_pool().free_all_blocks()
+        self._cupy.get_default_pinned_memory_pool().free_all_blocks()
 
     # Errors of the card ------------------------------------------------------------------------------------------------
 

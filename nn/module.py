@@ -135,7 +135,7 @@ class Module(Registry):
         """Move the module to a device and/or convert it to a floating-point dtype, in place; return the module.
 
         Called as ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)`` or with the keywords ``device=``
-        and ``dtype=``. Integer buffers keep their dtype. ``non_blocking`` is accepted and has no effect.
+        and ``dtype=``. Integer buffers keep their dtype. With ``non_blocking`` copies from pinned memory are not waited for.
 
         Raises
         ------
@@ -152,9 +152,14 @@ class Module(Registry):
         tg.float64
         """
         device, dtype = _parse_to(args, kwargs)
+        wait = not (kwargs.get("non_blocking") or any(a is True for a in args))
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"Module.to takes a floating-point dtype, got {dtype}: integer parameters can't be trained")
-        return self._apply(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
+
+        def moved(t: Tensor) -> Tensor:
+            return t.to(device=device, dtype=dtype if t.is_floating_point() else None, non_blocking=not wait)
+
+        return self._apply(moved)
 
     def cpu(self) -> Self:
         """Move the module to the CPU."""

@@ -77,6 +77,17 @@ class ndarray:
     def __index__(self) -> int:
         return self._ask(operator.index)
 
+    def set(self, host: Any, stream: Any = None) -> None:
+        assert type(host) is np.ndarray and host.dtype == self.dtype
+        Waits.count += stream is None
+        self.host[...] = host
+
+    def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> Any:
+        Waits.count += blocking
+        out = np.empty(self.shape, self.dtype) if out is None else out
+        out[...] = self.host
+        return out
+
     def item(self) -> Any:
         return self._ask(lambda host: host.item())
 
@@ -202,11 +213,130 @@ def scatter_add(x: ndarray, index: Any, value: Any) -> None:
 
 
 class Pool:
+    freed = 0
+
     def used_bytes(self) -> int:
         return 3
 
     def total_bytes(self) -> int:
         return 5
+
+    def free_all_blocks(self) -> None:
+        Pool.freed += 1
+
+
+class Event:
+    """An event: what was queued before it is done when it is waited for, and the clock is a count of records."""
+
+    clock = 0
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self.time: int | None = None
+        self.timed = not disable_timing
+        self.done = True
+
+    def record(self, stream: Any = None) -> None:
+        Event.clock += 1
+        self.time = Event.clock
+
+    def synchronize(self) -> None:
+        Waits.count += 1
+
+
+class Stream:
+    """A stream; the current one is the innermost whose context was entered."""
+
+    null: Any = None
+    entered: list[Any] = []
+
+    def __init__(self, null: bool = False, ptds: bool = False, non_blocking: bool = False, priority: int = 0) -> None:
+        self.done, self.ptr, self.waited = True, id(self), []
+
+    def __enter__(self) -> Stream:
+        Stream.entered.append(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        Stream.entered.pop()
+
+    def use(self) -> Stream:
+        Stream.entered[:] = [self]
+        return self
+
+    def record(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        self.waited.append(event)
+
+    def synchronize(self) -> None:
+        Waits.count += 1
+
+
+Stream.null = Stream(null=True)
+
+
+def elapsed(start: Event, end: Event) -> float:
+    if not (start.timed and end.timed):
+        raise CUDARuntimeError("cudaErrorInvalidResourceHandle: invalid resource handle")
+    return float(end.time - start.time)  # type: ignore[operator]
+
+
+class CUDARuntimeError(RuntimeError):
+    """What a call of the runtime raises."""
+
+
+class OutOfMemoryError(MemoryError):
+    """What an allocation raises."""
+
+
+class CompileException(Exception):
+    """What a kernel that does not compile raises."""
+
+
+class ComputeTypes:
+    """The types in which matrix products are computed, as set."""
+
+    COMPUTE_TYPE_DEFAULT, COMPUTE_TYPE_TF32, COMPUTE_TYPE_FP16 = 0, 6, 2
+    now: dict[str, int] = {}
+
+    @classmethod
+    def set_compute_type(cls, dtype: Any, kind: int) -> None:
+        cls.now[dtype.name] = kind
+
+
+def _runtime() -> Any:
+    namespace = types.SimpleNamespace
+    runtime = namespace(
+        getDeviceCount=lambda: 1,
+        getDevice=lambda: 0,
+        memGetInfo=lambda: (40, 80),
+        getDeviceProperties=lambda index: {"name": b"Imaginary", "major": 9, "minor": 0, "totalGlobalMem": 80},
+        CUDARuntimeError=CUDARuntimeError,
+    )
+    return namespace(
+        Device=Place,
+        Stream=Stream,
+        Event=Event,
+        get_elapsed_time=elapsed,
+        get_current_stream=lambda: Stream.entered[-1] if Stream.entered else Stream.null,
+        runtime=runtime,
+        driver=namespace(CUDADriverError=type("CUDADriverError", (RuntimeError,), {})),
+        memory=namespace(OutOfMemoryError=OutOfMemoryError),
+        compiler=namespace(CompileException=CompileException),
+        MemoryHook=MemoryHook,
+    )
+
+
+class MemoryHook:
+    """A hook of the memory pool, told of what is taken and given back while it is entered."""
+
+    def __enter__(self) -> MemoryHook:
+        return self
+
+    def __exit__(self, *_: Any) -> None: ...
 
 
 class ElementwiseKernel(cuda_on_cpu.ElementwiseKernel):
@@ -238,9 +368,12 @@ def modules() -> dict[str, types.ModuleType]:
         np.array(plain(x) if isinstance(x, ndarray) else x, dtype=dtype)
     )  # type: ignore[attr-defined]
     cupy.get_default_memory_pool = Pool  # type: ignore[attr-defined]
-    cupy.cuda = types.SimpleNamespace(Device=Place, runtime=types.SimpleNamespace(getDeviceCount=lambda: 1))  # type: ignore[attr-defined]
+    cupy.get_default_pinned_memory_pool = Pool  # type: ignore[attr-defined]
+    cupy.cuda = _runtime()  # type: ignore[attr-defined]
+    cupy._core = types.SimpleNamespace(_routines_linalg=ComputeTypes)  # type: ignore[attr-defined]
     cupyx = types.ModuleType("cupyx")
     cupyx.scatter_add = scatter_add  # type: ignore[attr-defined]
+    cupyx.empty_pinned = np.empty  # type: ignore[attr-defined]
     return {
         "cupy": cupy,
         "cupyx": cupyx,

@@ -344,6 +344,7 @@ from tinygrad_edu.ops.sorting import (
 )
 from tinygrad_edu.ops.statistics import corrcoef, cov
 from tinygrad_edu.ops.strided import as_strided
+from tinygrad_edu.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from tinygrad_edu.printing import get_printoptions, printoptions, set_printoptions
 from tinygrad_edu.random import (
     Generator,
@@ -368,7 +369,7 @@ from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import datasets, distributions, nn, optim, transforms, utils
+from tinygrad_edu import cuda, datasets, distributions, nn, optim, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -470,6 +471,7 @@ __all__ = [
     "count_nonzero",
     "cov",
     "cross",
+    "cuda",
     "cummax",
     "cummin",
     "cumprod",
@@ -535,6 +537,7 @@ __all__ = [
     "ger",
     "get_default_device",
     "get_default_dtype",
+    "get_float32_matmul_precision",
     "get_num_threads",
     "get_printoptions",
     "get_rng_state",
@@ -703,6 +706,7 @@ __all__ = [
     "selu",
     "set_default_device",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
     "set_printoptions",

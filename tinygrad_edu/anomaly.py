@@ -70,6 +70,18 @@ def has_nan(x: Any) -> bool:
     return "float" in str(x.dtype) and bool(xp.any(xp.isnan(x)))
 
 
+def settle(name: str, out: Any, raws: Sequence[Any]) -> None:
+    """Wait for the device, so that what fails there fails here, under the operation's name."""
+    from tinygrad_edu.errors import failed
+
+    try:
+        backends.of(out).synchronize()
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, backends.device_errors):
+            raise
+        raise failed(error.__cause__, name, raws) from error
+
+
 def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
     """Called for every operation in anomaly mode, or where an observer is set."""
     if modes.observe is not None:
@@ -79,7 +91,7 @@ def watch(node: Node, outs: Sequence[Any], raws: Sequence[Any]) -> None:
     line = caller()
     for out in outs:
         inherit_protection(out)
-    backends.of(outs[0]).raise_pending()
+    settle(node.name, outs[0], raws)
     if modes.check_nan and any(map(has_nan, outs)) and not any(backends.is_array(r) and has_nan(r) for r in raws):
         raise RuntimeError(f"anomaly mode: {node.name} made the first NaN at {line}")
     if node.kind == CONSTANT or not any(e is not None for e in node.edges):

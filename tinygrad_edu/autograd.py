@@ -17,7 +17,7 @@ from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_ano
 from tinygrad_edu.cotangents import as_list, start_nodes
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.derivative import graph_backward
-from tinygrad_edu.errors import overwritten
+from tinygrad_edu.errors import failed, overwritten
 from tinygrad_edu.function import Function
 from tinygrad_edu.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_edu.hooks import run_hooks
@@ -188,7 +188,10 @@ def _walk(
             elif node.kind == USER:
                 grads = user_backward(node, g, False)
             else:
-                grads = node.backward(*g) if type(g) is list else node.backward(g)
+                try:
+                    grads = node.backward(*g) if type(g) is list else node.backward(g)
+                except backends.device_errors as error:
+                    raise failed(error, f"the backward of {node.name}", g if type(g) is list else [g]) from error
                 if type(grads) is not tuple:
                     grads = (grads,)
             if _state.anomaly_threads and modes.anomaly:

@@ -77,6 +77,8 @@ def resolve(name: Any) -> device:
     if isinstance(name, int):
         name = f"cuda:{name}"
     found = name if isinstance(name, device) else device(name)
+    if found.index is None and (current := found.backend.current):
+        found = device(found.type, current)
     count = found.backend.device_count()
     if (found.index or 0) >= count:
         raise backends.BackendError(f"device '{found}': there are {count} devices of this kind, numbered from 0")

@@ -11,6 +11,10 @@ from tinygrad_edu.anomaly import where
 from tinygrad_edu.node import Node
 
 
+class OutOfMemoryError(RuntimeError):
+    """A device has not enough memory left for what an operation asked for."""
+
+
 def describe(value: Any) -> str:
     """An argument in a few words: ``float32[2, 3]``, ``int``, ``'abc'``."""
     raw = getattr(value, "_data", value)
@@ -57,12 +61,10 @@ def check_tensors(name: str, **arguments: Any) -> None:
             raise TypeError(f"{name}: expected a Tensor as {what}, got {describe(value)}; make one with tg.tensor(...)")
 
 
-# What array libraries raise when arguments do not fit; some say with a RuntimeError what others call a ValueError.
-MISTAKES = (ValueError, TypeError, IndexError, OverflowError, AttributeError, RuntimeError)
-
-
 def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
     """The same kind of error, saying which operation was called with what."""
+    if isinstance(error, backends.device_errors):
+        return failed(error, name, raws)
     if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
         return error  # what we or a library have a class for
     if isinstance(error, AttributeError):
@@ -77,12 +79,18 @@ def explained(error: Exception, name: str, raws: list[Any]) -> Exception:
         refuse_mixed(name, raws)
     except RuntimeError as mixed:
         return mixed
-    kind = type(error) if type(error) in MISTAKES else ValueError
+    kind = type(error) if type(error) in backends.mistakes else ValueError
     if "broadcast" in text or "must match the size" in text:  # every backend says it in other words
         kind = ValueError
         shapes = " and ".join(str(tuple(r.shape)) for r in raws if backends.is_array(r))
         text = f"shapes {shapes} do not broadcast: counted from the last dimension, sizes must be equal or 1"
     return kind(f"{name}: {text} (called with {', '.join(map(describe, raws))})")
+
+
+def failed(error: Exception, name: str, raws: Iterable[Any]) -> Exception:
+    """What to raise when a device could not do an operation."""
+    kind = OutOfMemoryError if isinstance(error, MemoryError) else RuntimeError
+    return kind(f"{name}: {error} (called with {', '.join(map(describe, raws))})")
 
 
 def refuse_mixed(node: Any, raws: Iterable[Any]) -> None:

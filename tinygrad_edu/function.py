@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes
-from tinygrad_edu.errors import MISTAKES, explained, refuse_mixed
+from tinygrad_edu.errors import explained, refuse_mixed
 from tinygrad_edu.node import CONSTANT, PLAIN, USER, VIEW, Array, Node, Output, extra_of, tick
 from tinygrad_edu.views import follow_base, remember_base
 
@@ -202,7 +202,7 @@ def run(node: Op, args: tuple[Any, ...]) -> Tensor:
         args[0]._data = raws[0] = backends.of(raws[0]).viewable(raws[0])
     try:
         out = node.forward(*raws)
-    except MISTAKES as error:
+    except backends.failures as error:
         raise explained(error, node.name, raws) from None
     if not any_tensor:
         return out  # raw in, raw out
@@ -242,7 +242,7 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
     node.saved = None
     try:
         out = node.forward(raw, *settings)
-    except MISTAKES as error:
+    except backends.failures as error:
         raise explained(error, node.name, [raw, *settings]) from None
     t = new(Tensor)
     t._data = out if out is not raw else backends.of(out).alias(out)
@@ -271,7 +271,7 @@ def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     node.saved = None
     try:
         out = node.forward(x._data, y._data)
-    except MISTAKES as error:
+    except backends.failures as error:
         raise explained(error, node.name, [x._data, y._data]) from None
     t = new(Tensor)
     t._data = out

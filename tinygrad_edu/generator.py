@@ -78,9 +78,10 @@ _defaults = _Generators()
 
 def default_generator(device: Any = "cpu") -> Generator:
     """The generator that is used on a device when none is given."""
-    name = str(resolve(device))
+    found = resolve(device)
+    name = f"{found.type}:{found.index or 0}"
     if name not in _defaults.by_device:
-        generator = _defaults.by_device[name] = Generator(name)
+        generator = _defaults.by_device[name] = Generator(found)
         if _defaults.seed is None:
             generator.seed()
         else:

@@ -132,6 +132,7 @@ class Methods(ElementwiseMethods):
 
     # Types and devices
     type, type_as, cpu, cuda = convert.to_type, convert.type_as, convert.cpu, convert.cuda
+    pin_memory, is_pinned = convert.pin_memory, convert.is_pinned
     float, double, half = convert.to_float32, convert.to_float64, convert.to_float16
     int, long, bool = convert.to_int32, convert.to_int64, convert.to_bool
     char, byte, short = convert.to_int8, convert.to_uint8, convert.to_int16

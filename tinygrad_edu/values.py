@@ -191,7 +191,7 @@ class Values(Interchange, Methods):
             if target != self.device:
                 from tinygrad_edu.ops.transfer import to_device
 
-                out = to_device(out, target)
+                out = to_device(out, target, not kwargs.get("non_blocking"))
         if dtype is not None and to_dtype(dtype) is not out.dtype:
             from tinygrad_edu.ops.elementwise import Cast, CastToInteger
 

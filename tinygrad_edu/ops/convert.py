@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import dtypes
+from tinygrad_edu import backends, dtypes
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -25,9 +25,30 @@ def cpu(self: Tensor) -> Tensor:
     return self.to("cpu")
 
 
-def cuda(self: Tensor, index: int | None = None) -> Tensor:
-    """The tensor on a GPU."""
-    return self.to("cuda" if index is None else f"cuda:{index}")
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """The tensor on a GPU, the current one unless its number or name is given."""
+    return self.to("cuda" if device is None else device, non_blocking=non_blocking)
+
+
+def pin_memory(self: Tensor) -> Tensor:
+    """A copy of a CPU tensor in page-locked memory, from which ``to("cuda", non_blocking=True)`` copies while the program goes on.
+
+    Raises
+    ------
+    BackendError
+        When there is no GPU.
+    RuntimeError
+        When the tensor is not on the CPU.
+    """
+    if self.device.type != "cpu":
+        raise RuntimeError(f"pin_memory: only tensors on the CPU can be pinned, this one is on {self.device}")
+    return self if is_pinned(self) else type(self)._wrap(backends.get("cuda").pinned(self.detach()._data))
+
+
+def is_pinned(self: Tensor) -> bool:
+    """Whether the tensor lies in page-locked memory of the host."""
+    loaded = backends._loaded.get("cuda")
+    return self.device.type == "cpu" and loaded is not None and loaded.is_pinned(self._data)
 
 
 def to_float32(self: Tensor) -> Tensor:

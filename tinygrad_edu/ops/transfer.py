@@ -17,14 +17,19 @@ class ToDevice(Op):
 
     __slots__ = ("source",)
 
-    def forward(self, x: Any, target: device) -> Any:
-        self.source = xp(x).device_of(x)
-        return target.backend.from_host(xp(x).to_host(x), target.index or 0)
+    def forward(self, x: Any, target: device, wait: bool = True) -> Any:
+        ns, there, index = xp(x), target.backend, target.index or 0
+        self.source = ns.device_of(x)
+        if type(ns) is type(there):
+            return there.between(x, index)
+        if target.type == "cpu" and not wait:
+            return ns.fetch(x)
+        return there.send(ns.to_host(x), index)
 
     def backward(self, g: Any) -> Any:
         return to_device(g, resolve(self.source))
 
 
-def to_device(input: Tensor, target: device) -> Tensor:
-    """Move a tensor to ``target``, by way of the host."""
-    return run(ToDevice(), (input, target))
+def to_device(input: Tensor, target: device, wait: bool = True) -> Tensor:
+    """Move a tensor to ``target``; without ``wait`` a copy to the host is there after the device has been waited for."""
+    return run(ToDevice(), (input, target, wait))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu import backends
+from tinygrad_edu.node import Node
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.writes import writes
@@ -40,3 +41,10 @@ def accumulate(tensor: Tensor, g: Any, owned: bool, graph: bool) -> None:
 def _own_sparse(g: SparseGrad) -> SparseGrad | Tensor:
     """A sparse gradient to keep: sums by row, which share no memory with the index or the cotangent; else dense."""
     return g if 0 not in g.shape and g.rows() is not None else Tensor._wrap(g.dense())
+
+
+def is_fresh(node: Node, g: Any, gx: Any) -> bool:
+    """Whether a gradient that a node returned has memory that nobody else holds."""
+    if not node.fresh or gx is g or type(gx) is SparseGrad or (type(g) is list and any(gx is c for c in g)):
+        return False
+    return backends.of(gx).owns(gx)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes, swap
-from tinygrad_edu.accumulation import accumulate, own_tensor
+from tinygrad_edu.accumulation import accumulate, is_fresh, own_tensor
 from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_anomaly, unlock
 from tinygrad_edu.cotangents import as_list, start_nodes
 from tinygrad_edu.custom import user_backward
@@ -188,10 +188,7 @@ def _walk(
             elif node.kind == USER:
                 grads = user_backward(node, g, False)
             else:
-                try:
-                    grads = node.backward(*g) if type(g) is list else node.backward(g)
-                except backends.device_errors as error:
-                    raise failed(error, f"the backward of {node.name}", g if type(g) is list else [g]) from error
+                grads = node.backward(*g) if type(g) is list else node.backward(g)
                 if type(grads) is not tuple:
                     grads = (grads,)
             if _state.anomaly_threads and modes.anomaly:
@@ -210,20 +207,15 @@ def _walk(
                 slot = pending.get(seq)  # type: ignore[assignment]
                 if slot is None:
                     kept = edge.kind == LEAF or path is not None  # by somebody, so it matters whose memory it is
-                    pending[seq] = [edge, gx, kept and not graph and _is_fresh(node, g, gx)]
+                    pending[seq] = [edge, gx, kept and not graph and is_fresh(node, g, gx)]
                     heappush(heap, seq)
                 else:
                     _add(slot, gx, graph)
+    except backends.device_errors as error:
+        raise failed(error, f"the backward of {node.name}", g if type(g) is list else [g]) from error
     finally:
         swap(before)
     return arrived
-
-
-def _is_fresh(node: Node, g: Any, gx: Any) -> bool:
-    """Whether a gradient that a node returned has memory that nobody else holds."""
-    if not node.fresh or gx is g or type(gx) is SparseGrad or (type(g) is list and any(gx is c for c in g)):
-        return False
-    return backends.of(gx).owns(gx)
 
 
 def _check_kept(node: Node) -> None:

@@ -39,7 +39,7 @@ ALL_SPECS = [spec for family in FAMILIES.values() for spec in family]
 
 
 _NOT_ON_TENSORS = {"broadcast_shapes"}  # takes sizes
-_NOT_EVERYWHERE = {"cuda"}  # needs a GPU
+_NOT_EVERYWHERE = {"cuda", "pin_memory", "is_pinned"}  # need a GPU; tests/test_cuda.py has them
 
 
 def _is_operation(value: Any) -> bool:

@@ -25,12 +25,6 @@ device_errors: tuple[type[Exception], ...] = ()  # what libraries raise when a k
 # What array libraries raise when arguments do not fit; some say with a RuntimeError what others call a ValueError.
 mistakes: tuple[type[Exception], ...] = (ValueError, TypeError, IndexError, OverflowError, AttributeError, RuntimeError)
 failures = mistakes  # and what devices raise
-    ValueError,
-    TypeError,
-    IndexError,
-    OverflowError,
-    AttributeError,
-)  # of any operation
 several_loaded = False  # whether arrays of more than one device can meet
 
 

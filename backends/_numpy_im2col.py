@@ -10,7 +10,8 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,9 @@ Sizes = tuple[int, ...]
 BLOCK = 1 << 18  # about as many numbers are in the columns that are made at once
 
 
-class Plan(NamedTuple):
-    """A convolution's sizes and settings."""
+@dataclass(frozen=True)
+class Plan:
+    """A convolution's sizes and settings; :func:`plan_of` makes one, once for each shape."""
 
     sizes: Sizes
     lengths: Sizes
@@ -34,15 +36,27 @@ class Plan(NamedTuple):
     dilation: Sizes
     groups: int
 
-    @property
+    @functools.cached_property
     def plain(self) -> bool:
         """Whether the input is its own columns."""
-        return set(self.sizes) == set(self.stride) == {1} and not any(map(any, self.padding))
+        return set(self.sizes) == set(self.stride) == {1} and not self.pads
 
-    @property
+    @functools.cached_property
+    def pads(self) -> bool:
+        """Whether anything is added or cut off."""
+        return any(map(any, self.padding))
+
+    @functools.cached_property
     def wide(self) -> Sizes:
         """The sizes with padding."""
         return tuple(m + a + b for m, (a, b) in zip(self.lengths, self.padding, strict=True))
+
+    @functools.cached_property
+    def inside(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Where the input lies in the padded one, and which part of it lies there."""
+        target = tuple(slice(max(a, 0), m - max(b, 0)) for m, (a, b) in zip(self.wide, self.padding, strict=True))
+        source = tuple(slice(max(-a, 0), m - max(-b, 0)) for m, (a, b) in zip(self.lengths, self.padding, strict=True))
+        return target, source
 
     def blocks(self, samples: slice, rows: slice, column: int) -> Iterator[tuple[slice, slice]]:
         """Samples, and rows of the first dimension, whose columns with ``column`` numbers each are made at once."""
@@ -54,17 +68,11 @@ class Plan(NamedTuple):
             for r in range(rows.start, rows.stop, max(step, 1)):
                 yield slice(n, min(n + together, samples.stop)), slice(r, min(r + step, rows.stop))
 
-    def inside(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        """Where the input lies in the padded one, and which part of it lies there."""
-        target = tuple(slice(max(a, 0), m - max(b, 0)) for m, (a, b) in zip(self.wide, self.padding, strict=True))
-        source = tuple(slice(max(-a, 0), m - max(-b, 0)) for m, (a, b) in zip(self.lengths, self.padding, strict=True))
-        return target, source
-
     def padded(self, x: Array) -> Array:
         """Samples with zeros around them."""
-        if not any(map(any, self.padding)):
+        if not self.pads:
             return x
-        target, source = self.inside()
+        target, source = self.inside
         out = scratch("padded", (*x.shape[:2], *self.wide), x.dtype)
         out.fill(0)
         out[(..., *target)] = x[(..., *source)]
@@ -86,10 +94,11 @@ class Plan(NamedTuple):
         if ones:
             out[:, :, height] = 1
         strides = wide.strides[2:]
-        first = wide[:, :, rows.start * self.stride[0] :]
-        windows = np.lib.stride_tricks.as_strided(
-            first,
+        windows: Array = np.ndarray(
             (n, self.groups, c // self.groups, *self.sizes, *counts),
+            wide.dtype,
+            wide,
+            rows.start * self.stride[0] * strides[0],
             (
                 wide.strides[0],
                 wide.strides[1] * (c // self.groups),
@@ -97,10 +106,21 @@ class Plan(NamedTuple):
                 *(j * d for j, d in zip(strides, self.dilation, strict=True)),
                 *(j * s for j, s in zip(strides, self.stride, strict=True)),
             ),
-            writeable=False,
         )
         out[:, :, :height].reshape(windows.shape)[...] = windows
         return out
+
+
+@functools.lru_cache(1024)
+def plan_of(
+    lengths: Sizes, sizes: Sizes, stride: Sizes, padding: tuple[tuple[int, int], ...], dilation: Sizes, groups: int
+) -> Plan:
+    """The plan for an input of these lengths and a window of these sizes."""
+    counts = tuple(
+        (m + a + b - d * (k - 1) - 1) // s + 1
+        for m, k, s, (a, b), d in zip(lengths, sizes, stride, padding, dilation, strict=True)
+    )
+    return Plan(sizes, lengths, counts, stride, padding, dilation, groups)
 
 
 def cost(inner: int, outer: int, plan: Plan, batch: int) -> float:
@@ -187,12 +207,12 @@ def _add_back(columns: Array, gx: Array, lines: slice, plan: Plan) -> None:
     """Add columns of some rows to where their elements came from."""
     n, inner = gx.shape[:2]
     wide = gx
-    if any(map(any, plan.padding)):
+    if plan.pads:
         wide = scratch("padded", (n, inner, *plan.wide), gx.dtype)
         wide.fill(0)
     parts = columns.reshape(n, inner, *plan.sizes, lines.stop - lines.start, *plan.counts[1:])
     for offset in itertools.product(*map(range, plan.sizes)):
         wide[plan.places(offset, lines)] += parts[(slice(None), slice(None), *offset)]
     if wide is not gx:
-        target, source = plan.inside()
+        target, source = plan.inside
         gx[(..., *source)] += wide[(..., *target)]

@@ -204,6 +204,8 @@ def _by_bias(g: Any) -> Any:
 
 def sizes_of(name: str, what: str, value: Any, n: int, least: int) -> Sizes:
     """One integer for each dimension, given as one number or as ``n``."""
+    if type(value) is int and value >= least:
+        return (value,) * n
     try:
         found = tuple(operator.index(v) for v in (value if isinstance(value, (tuple, list)) else (value,)))
     except TypeError:

@@ -148,11 +148,16 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, axis)
     x, labels, keep, counted = _rows("cross_entropy", input, target, axis, ignore_index)
     if weight is None and label_smoothing == 0 and reduction != "none":
-        scale = 1 / counted if reduction == "mean" and not _is_zero(counted) else 1.0
-        loss = run(CrossEntropy(), (to_float(x), labels, keep, scale))
-        return loss if not _is_zero(counted) or reduction == "sum" else loss + float("nan")
+        return _in_one(CrossEntropy(), to_float(x), labels, keep, counted, reduction)
     losses, factors = _weighted_losses(log_softmax(x, 1), labels, keep, weight, label_smoothing)
     return _reduced(losses, factors, counted, reduction, target)
+
+
+def _in_one(loss: Fused, x: Tensor, labels: Tensor, keep: Tensor | None, counted: Any, reduction: str) -> Tensor:
+    """The sum or the mean of a loss that sums over rows itself."""
+    scale = 1 / counted if reduction == "mean" and not _is_zero(counted) else 1.0
+    total = run(loss, (x, labels, keep, scale))
+    return total if not _is_zero(counted) or reduction == "sum" else total + float("nan")
 
 
 def _sees_labels(input: Tensor, target: Tensor) -> bool:
@@ -286,6 +291,38 @@ def _soft_cross_entropy(
     return sum_(losses) if reduction == "sum" else sum_(losses) / losses.numel()
 
 
+class NegativeLogLikelihood(Fused):
+    """Sum over rows of -x[target], times a scale, for log-probabilities (N, C) and class numbers (N,)."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return "nll_loss"
+
+    def forward(self, x: Any, target: Any, keep: Any, scale: float) -> Any:
+        """``keep`` (N,) is False for rows that do not count; None counts all."""
+        ns = xp(x)
+        self.saved = x, target, keep, scale
+        picked = ns.getitem(x, (ns.arange(x.shape[0]), target))
+        if keep is not None:
+            picked = ns.where(keep, picked, ns.zeros_like(picked))
+        return ns.astype(ns.sum(picked) * -scale, x.dtype)
+
+    def backward(self, g: Any) -> Any:
+        x, target, keep, scale = self.saved
+        ns = xp(x)
+        slope = ns.astype(g * -scale, x.dtype)
+        if keep is not None:
+            slope = ns.where(keep, slope, ns.zeros_like(slope))
+        return ns.setitem(ns.zeros_like(x), (ns.arange(x.shape[0]), target), slope)
+
+    @staticmethod
+    def reference(x: Any, target: Any, keep: Any, scale: float) -> Any:
+        losses = -reshape(gather(x, 1, reshape(target, (-1, 1))), (-1,))
+        return sum_(losses if keep is None else ew.where(keep, losses, 0)) * scale
+
+
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
@@ -318,5 +355,7 @@ def nll_loss(
     if input.dtype.bits == 16:
         return _widened(nll_loss, input, target, weight, ignore_index, reduction)
     logp, labels, keep, counted = _rows("nll_loss", input, target, axis, ignore_index)
+    if weight is None and reduction != "none":
+        return _in_one(NegativeLogLikelihood(), to_float(logp), labels, keep, counted, reduction)
     losses, factors = _weighted_losses(logp, labels, keep, weight, 0.0)
     return _reduced(losses, factors, counted, reduction, target)

@@ -93,6 +93,31 @@ def binary_cross_entropy(
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
+class BceWithLogits(Op):
+    """-y ln σ(x) - (1 - y) ln(1 - σ(x)) = (1 - y) x - min(x, 0) + ln(1 + e^-|x|), whose derivative by x is σ(x) - y."""
+
+    __slots__ = ()
+    keeps = (0, 1)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.saved = x, y
+        ns = xp(x)
+
+        def formula(x: Any, y: Any) -> Any:
+            loss = ns.log1p(ns.exp(-ns.abs(x)))
+            loss -= ns.minimum(x, 0)
+            loss += (1 - y) * x
+            return loss
+
+        return ns.in_blocks(formula, x, y)
+
+    def backward(self, g: Any) -> Any:
+        x, y = self.saved
+        gx = in_blocks(lambda g, x, y: g * (ew.sigmoid(x) - y), g, x, y) if self.needs(0) else None
+        return gx, -(g * x) if self.needs(1) else None
+
+
+@rounded_once
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -131,11 +156,10 @@ def binary_cross_entropy_with_logits(
     for what, factor in (("weight", weight), ("pos_weight", pos_weight)):
         if factor is not None:
             check_factor(name, what, factor, tuple(input.shape))
-    # ln(1 - σ(x)) = ln σ(x) - x, so one logarithm is enough.
-    logs = ew.logsigmoid(input)
-    if pos_weight is not None:
-        logs = (target * pos_weight + (1 - target)) * logs
-    losses = (1 - target) * input - logs
+    if pos_weight is None:
+        losses = run(BceWithLogits(), same_type(input, target))
+    else:  # ln(1 - σ(x)) = ln σ(x) - x, so one logarithm is enough
+        losses = (1 - target) * input - (target * pos_weight + (1 - target)) * ew.logsigmoid(input)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 

@@ -87,7 +87,9 @@ class Huber(Op):
         def formula(x: Any, y: Any) -> Any:
             d = x - y
             c = ns.clip(d, -delta, delta)
-            return c * (d - 0.5 * c) * factor
+            d -= 0.5 * c
+            d *= c * factor
+            return d
 
         return ns.in_blocks(formula, x, y)
 
@@ -96,8 +98,7 @@ class Huber(Op):
         delta, factor = self.settings
 
         def slope(g: Any, x: Any, y: Any) -> Any:
-            d = x - y
-            return g * (ew.where(abs(d) < delta, d, ew.sign(d) * delta) * factor)
+            return g * (ew.clamp(x - y, -delta, delta) * factor)
 
         gx = in_blocks(slope, g, x, y)
         return gx, -gx if self.needs(1) else None

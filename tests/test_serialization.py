@@ -452,6 +452,28 @@ def test_damage_is_noticed_or_harmless(data):
         load(io.BytesIO(bytes(changed)))
 
 
+tags = st.sampled_from(
+    "tensor array scalar int float tuple dict OrderedDict Counter set Size bytes dtype device generator other".split()
+)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["a", "b", "cpu", "float32", "0x1", "cpu:x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(tags, inner, max_size=2),
+    max_leaves=10,
+)
+
+
+@given(json_values)
+def test_any_structure_is_plain_values_or_refused(root):
+    text = json.dumps({"version": 1, "root": root})
+    content = header({"__metadata__": {"tinygrad_edu": text}, "a": entry()}, bytes(4))
+    with contextlib.suppress(CheckpointError, tg.BackendError):
+        load(io.BytesIO(content))
+
+
 def test_text_files_are_refused(tmp_path):
     (tmp_path / "c").write_text("x")
     with open(tmp_path / "c") as file, pytest.raises(TypeError, match="binary"):

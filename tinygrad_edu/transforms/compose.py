@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.random import rand, randint
+from tinygrad_edu.random import rand
 
 __all__ = ["Compose", "Lambda", "RandomApply", "RandomChoice", "Transform"]
 
@@ -22,7 +22,7 @@ def uniform(low: float, high: float) -> float:
 
 def integer(high: int) -> int:
     """A whole number from 0 to below `high`, from the default generator."""
-    return int(randint(0, high, (), device="cpu"))
+    return int(uniform(0, high))
 
 
 def check_probability(name: str, p: float) -> float:

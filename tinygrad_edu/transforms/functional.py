@@ -41,7 +41,8 @@ Array = np.ndarray[Any, Any]
 def array_of(name: str, image: Any, dims: int = 2) -> Array:
     """Return the values of an image; errors name the transform."""
     if isinstance(image, Tensor):
-        image = image.detach().cpu().numpy()
+        raw = image._data  # on the CPU an array already, which is quicker than asking for it
+        image = raw if type(raw) is np.ndarray else image.detach().cpu().numpy()
     if not isinstance(image, np.ndarray):
         hint = "; ToTensor makes one of a picture" if hasattr(image, "getbands") else ""
         raise TypeError(f"{name}: expected a tensor or an array, got {type(image).__name__}{hint}")
@@ -54,8 +55,8 @@ def array_of(name: str, image: Any, dims: int = 2) -> Array:
 def like(image: Image, values: Array) -> Image:
     """Return `values` as what `image` is: a tensor on its device, or an array."""
     if isinstance(image, Tensor):
-        made: Any = from_numpy(np.ascontiguousarray(values)).to(image.device)
-        return made
+        made: Any = from_numpy(np.ascontiguousarray(values))
+        return made if type(image._data) is np.ndarray else made.to(image.device)
     same: Any = values
     return same
 
@@ -497,7 +498,7 @@ def _turn(angle: float) -> Array:
     """The matrix that turns points (x, y), y downwards, by degrees with the clock."""
     quarter = angle % 360 / 90
     if quarter == int(quarter):  # exactly
-        cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[int(quarter)]
+        cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[int(quarter) % 4]
     else:
         cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))  # type: ignore[assignment]
     return np.array([[cos, -sin], [sin, cos]], np.float64)

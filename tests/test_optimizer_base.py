@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
@@ -263,26 +265,30 @@ def valley(x: Any) -> Any:
     return ((x[1:] - x[:-1] ** 2) ** 2).sum() * 3 + ((1 - x) ** 2 * 0.5).sum() + ((x - 1) ** 4).sum() * 0.1
 
 
-@pytest.mark.parametrize("search", [None, "strong_wolfe"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"lr": 0.5, "max_iter": 4, "history_size": 3},
-        {"lr": 0.8, "max_iter": 7, "max_eval": 5},
-        {"lr": 1, "max_iter": 30, "tolerance_grad": 1e-2},
-        {"lr": 1e-3, "max_iter": 3},
-    ],
+@settings(max_examples=settings().max_examples // 2)
+@given(
+    st.fixed_dictionaries(
+        {
+            "line_search_fn": st.sampled_from([None, "strong_wolfe"]),
+            "lr": st.floats(1e-3, 1.0),
+            "max_iter": st.integers(1, 12),
+            "max_eval": st.none() | st.integers(1, 15),
+            "tolerance_grad": st.sampled_from([1e-7, 1e-2]),
+            "tolerance_change": st.sampled_from([1e-9, 1e-3]),
+            "history_size": st.integers(1, 5) | st.just(100),
+        }
+    ),
+    st.integers(0, 2**32 - 1),
 )
-def test_lbfgs_takes_pytorchs_steps(search: str | None, options: dict[str, Any]) -> None:
+def test_lbfgs_takes_pytorchs_steps(options: dict[str, Any], seed: int) -> None:
     torch = pytest.importorskip("torch")
-    start = np.random.default_rng(1).normal(size=6) * 0.5
+    start = np.random.default_rng(seed).normal(size=6) * 0.5
     runs = []
     for library in (torch, tg):
         a = library.tensor(start[:4].reshape(2, 2).copy(), requires_grad=True)
         b = library.tensor(start[4:].copy(), requires_grad=True)
         idle = library.tensor(start[:2].copy(), requires_grad=True)
-        optimizer = library.optim.LBFGS([a, idle, b], line_search_fn=search, **options)
+        optimizer = library.optim.LBFGS([a, idle, b], **options)
         calls = [0]
 
         def closure(

@@ -168,6 +168,24 @@ def test_the_number_of_threads_makes_no_difference() -> None:
     np.testing.assert_array_equal(results[0], results[1])
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+@pytest.mark.parametrize("shape", [(3, 2), (400, 400)])
+def test_parameters_that_share_memory_are_both_counted(name: str, shape: tuple[int, ...]) -> None:
+    """Weights tied by their data: one update comes after the other, as in PyTorch."""
+    torch = pytest.importorskip("torch")
+    results = []
+    for library in (torch, tg):
+        a, b = (library.ones(*shape, dtype=library.float64, requires_grad=True) for _ in range(2))
+        b.data = a.data
+        optimizer = getattr(library.optim, name)([a, b], lr=0.1)
+        for i in range(3):
+            for p, g in zip((a, b), values_of([shape] * 2, i), strict=True):
+                p.grad = library.tensor(g)
+            optimizer.step()
+        results.append(a.detach().numpy())
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("device", ["strict", "torch", "jax"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_other_backends_take_the_same_steps(name: str, device: str) -> None:

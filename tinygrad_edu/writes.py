@@ -20,13 +20,12 @@ class _Writes:
 
     def record(self, raw: Array) -> None:
         """Note that the memory of ``raw`` was just overwritten."""
-        self.record_all(backends.of(raw), [raw])
+        self.record_owners([backends.of(raw).root(raw)])
 
-    def record_all(self, xp: Any, raws: list[Array]) -> None:
-        """The same for several arrays of one backend."""
-        stamps, root_of, now = self.stamps, xp.root, tick()
-        for raw in raws:
-            root = root_of(raw)
+    def record_owners(self, roots: list[Any]) -> None:
+        """The same for several arrays, given the objects that own their memory."""
+        stamps, now = self.stamps, tick()
+        for root in roots:
             key = id(root)
             if key not in stamps:
                 # Forget the stamp with the storage. (An id used again meanwhile can't mislead: a value that a node

@@ -180,8 +180,11 @@ class RuleOptimizer(Optimizer):
         for arrays in held:
             batches.setdefault((backends.of(arrays[0]), arrays[0].dtype), []).append(arrays)
         for (xp, _), some in batches.items():
-            self._apply(xp, some, constants)
-            writes.record_all(xp, [arrays[0] for arrays in some])
+            owners = [xp.root(arrays[0]) for arrays in some]
+            apart = len(set(map(id, owners))) == len(owners)  # else one after the other: they may share elements
+            for part in [some] if apart else [[arrays] for arrays in some]:
+                self._apply(xp, part, constants)
+            writes.record_owners(owners if xp.mutable else [xp.root(arrays[0]) for arrays in some])
         for p, arrays in zip(params, held, strict=True):
             p._data = arrays[0]
         for k, column in enumerate(columns, 2):

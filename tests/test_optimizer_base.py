@@ -257,6 +257,46 @@ def test_an_optimizer_in_pytorchs_style_runs() -> None:
     assert results[1][2] == results[0][2]
 
 
+def lookahead(library: Any) -> Any:
+    """A wrapper around another optimizer that is one itself by name alone."""
+
+    class Lookahead(library.optim.Optimizer):
+        def __init__(self, inner: Any, every: int, share: float) -> None:
+            self.inner, self.every, self.share = inner, every, share
+            self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
+            self.slow = [[p.detach().clone() for p in group["params"]] for group in self.param_groups]
+            self.count = 0
+
+        def step(self, closure: Any = None) -> Any:
+            loss = self.inner.step(closure)
+            self.count += 1
+            if self.count % self.every == 0:
+                with library.no_grad():
+                    for group, slow in zip(self.param_groups, self.slow, strict=True):
+                        for p, q in zip(group["params"], slow, strict=True):
+                            q.add_(p.data - q, alpha=self.share)
+                            p.data.copy_(q)
+            return loss
+
+    return Lookahead
+
+
+def test_a_wrapper_around_an_optimizer_runs() -> None:
+    torch = pytest.importorskip("torch")
+    results = []
+    for library in (torch, tg):
+        w = library.tensor([3.0, -2.0], dtype=library.float64, requires_grad=True)
+        optimizer = lookahead(library)(library.optim.Adam([w], lr=0.3), 2, 0.5)
+        scheduler = library.optim.lr_scheduler.CosineAnnealingLR(optimizer, 6)
+        for _ in range(6):
+            optimizer.zero_grad()
+            (w**2).sum().backward()
+            optimizer.step()
+            scheduler.step()
+        results.append(w.tolist())
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-12)
+
+
 # L-BFGS ----------------------------------------------------------------------------------------------------------------
 
 

@@ -89,7 +89,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if self._step_called is False:
             self._step_called = True
         given: tuple[Any, ...] = (self, *args)
-        for hook in (*_global_pre.values(), *self._step_pre_hooks.values()):
+        own = getattr(self, "_step_pre_hooks", {})  # wrappers of other optimizers may not have called __init__
+        for hook in (*_global_pre.values(), *own.values()):
             changed = hook(self, given, kwargs)
             if changed is not None:
                 if not isinstance(changed, tuple) or len(changed) != 2:
@@ -98,7 +99,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                     )
                 given, kwargs = changed
         result = step(*given, **kwargs)
-        for hook in (*self._step_post_hooks.values(), *_global_post.values()):
+        for hook in (*getattr(self, "_step_post_hooks", {}).values(), *_global_post.values()):
             hook(self, given, kwargs)
         return result
 

@@ -39,17 +39,20 @@ class RuleOptimizer(Optimizer):
     waits_for_rows: ClassVar[bool] = False  # whether a gradient's rows are worth waiting for a lazy device
 
     def _first(self, group: dict[str, Any]) -> dict[str, float]:
+        """What the counters of a parameter begin with."""
         return dict.fromkeys(self.counters, 0.0)
 
     def _arrays(self, group: dict[str, Any], p: Tensor) -> dict[str, float]:
+        """The names of a parameter's arrays, in the order of the rule, and what they are filled with."""
         raise NotImplementedError
 
     def _constants(self, group: dict[str, Any], counters: dict[str, Any], new: bool) -> dict[str, Any]:
+        """The constants of the rule in this step; `new` tells that the arrays were made just now."""
         raise NotImplementedError
 
     @staticmethod
     def rule(xp: Backend, p: Array, g: Array, *arrays: Array, **constants: Any) -> tuple[Array, ...]:
-        """The new p and arrays."""
+        """The new p and arrays, from the old ones and the gradient g."""
         raise NotImplementedError
 
     def _by_rows(self, group: dict[str, Any]) -> bool:
@@ -134,6 +137,7 @@ class RuleOptimizer(Optimizer):
         return new
 
     def _first_array(self, name: str, fill: float, p: Array) -> Array:
+        """What an array of a parameter begins with."""
         xp = backends.of(p)
         return xp.full_like(p, fill) if fill else xp.zeros_like(p)
 
@@ -167,7 +171,7 @@ class RuleOptimizer(Optimizer):
     def _update(
         self, group: dict[str, Any], params: list[Tensor], columns: list[list[Tensor]], constants: dict[str, Any]
     ) -> None:
-        """Run the rule on parameters and their arrays, given name by name, that have the same constants."""
+        """Update parameters with the same constants; `columns` has their arrays, name by name."""
         if self._by_rows(group):
             sparse = [self._step_rows([p, *state], constants) for p, *state in zip(params, *columns, strict=True)]
             if any(sparse):
@@ -176,6 +180,15 @@ class RuleOptimizer(Optimizer):
         grads: list[Any] = [p.grad if type(p._grad) is SparseGrad else p._grad for p in params]
         rows = [_writable(params), [g._data for g in grads], *map(_writable, columns)]
         held = [list(arrays) for arrays in zip(*rows, strict=True)]
+        self._run(held, constants)
+        for p, arrays in zip(params, held, strict=True):
+            p._data = arrays[0]
+        for k, column in enumerate(columns, 2):
+            for t, arrays in zip(column, held, strict=True):
+                t._data = arrays[k]
+
+    def _run(self, held: list[list[Array]], constants: dict[str, Any]) -> None:
+        """Run the rule on the arrays of each parameter, together where they are on one device and of one type."""
         batches: dict[tuple[Any, Any], list[list[Array]]] = {}
         for arrays in held:
             batches.setdefault((backends.of(arrays[0]), arrays[0].dtype), []).append(arrays)
@@ -185,13 +198,9 @@ class RuleOptimizer(Optimizer):
             for part in [some] if apart else [[arrays] for arrays in some]:
                 self._apply(xp, part, constants)
             writes.record_owners(owners if xp.mutable else [xp.root(arrays[0]) for arrays in some])
-        for p, arrays in zip(params, held, strict=True):
-            p._data = arrays[0]
-        for k, column in enumerate(columns, 2):
-            for t, arrays in zip(column, held, strict=True):
-                t._data = arrays[k]
 
     def _apply(self, xp: Backend, held: list[list[Array]], constants: dict[str, Any]) -> None:
+        """Run the backend's kernel, or else the rule."""
         kernel = xp.kernels.get(self.kernel)
         if kernel is not None:
             kernel(held, **constants)

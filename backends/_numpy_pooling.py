@@ -100,36 +100,35 @@ def max_pool_backward(g: Array, choice: Array, windows: Any) -> Array:
 
 def window_sum(x: Array, windows: Any) -> Array:
     """The sum of each window."""
-    dims = len(windows.sizes)
-    planes = _planes(x, dims)
-    out = np.zeros((len(planes), *windows.counts), x.dtype)
-    parts = list(windows.parts())
-
-    def work(at: slice) -> None:
-        for _, inside, source in parts:
-            out[at][(..., *inside)] += planes[at][(..., *source)]
-
-    _in_planes(work, len(planes), math.prod(windows.lengths))
-    return out.reshape(*x.shape[: x.ndim - dims], *windows.counts)
+    return _in_turn(x, windows, False)
 
 
 def window_spread(g: Array, windows: Any) -> Array:
     """For each element the sum over the windows that it is in."""
+    return _in_turn(g, windows, True)
+
+
+def _in_turn(x: Array, windows: Any, back: bool) -> Array:
+    """Sums along one dimension after the other: as many passes as a window is long and wide together."""
     dims = len(windows.sizes)
-    slopes = _planes(g, dims)
-    out = np.zeros((len(slopes), *windows.lengths), g.dtype)
-    parts = list(windows.parts())
-    apart = windows.apart
+    planes = _planes(x, dims)
+    lengths = windows.lengths if back else windows.counts
+    out = np.empty((len(planes), *lengths), x.dtype)
+    lines = [windows.along(dim) for dim in range(dims)]
 
     def work(at: slice) -> None:
-        for _, inside, source in parts:
-            if apart:
-                out[at][(..., *source)] = slopes[at][(..., *inside)]
-            else:
-                out[at][(..., *source)] += slopes[at][(..., *inside)]
+        part = planes[at]
+        for dim in range(dims) if back else reversed(range(dims)):
+            before = (slice(None),) * (dim + 1)
+            total = np.zeros((*part.shape[: dim + 1], lengths[dim], *part.shape[dim + 2 :]), x.dtype)
+            for inside, source in lines[dim]:
+                to, of = (source, inside) if back else (inside, source)
+                total[(*before, to)] += part[(*before, of)]
+            part = total
+        out[at] = part
 
-    _in_planes(work, len(slopes), math.prod(windows.lengths))
-    return out.reshape(*g.shape[: g.ndim - dims], *windows.lengths)
+    _in_planes(work, len(planes), math.prod(windows.lengths))
+    return out.reshape(*x.shape[: x.ndim - dims], *lengths)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {

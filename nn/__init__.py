@@ -159,7 +159,7 @@ from tinygrad_edu.nn.resampling import (
 )
 from tinygrad_edu.nn.rnn import GRU, LSTM, RNN, RNNBase
 from tinygrad_edu.nn.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from tinygrad_edu.nn.sparse import Embedding
+from tinygrad_edu.nn.sparse import Embedding, EmbeddingBag
 from tinygrad_edu.nn.uninitialized import (
     UninitializedBuffer,
     UninitializedParameter,
@@ -214,6 +214,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

@@ -79,6 +79,9 @@ from tinygrad_edu.ops.elementwise import (
     threshold,
 )
 from tinygrad_edu.ops.embedding import embedding
+from tinygrad_edu.ops.embedding_bag import (
+    embedding_bag,
+)
 from tinygrad_edu.ops.interpolation import (
     interpolate,
     upsample,
@@ -177,6 +180,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",

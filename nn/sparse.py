@@ -12,7 +12,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
 class Embedding(Module):
@@ -119,10 +119,7 @@ class Embedding(Module):
 
     def reset_parameters(self) -> None:
         """Draw the table anew, with zeros in the padding row."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx] = 0.0
+        _draw(self.weight, self.padding_idx)
 
     def forward(self, input: Tensor) -> Tensor:
         """Integers of any shape (…) to vectors (…, D)."""
@@ -136,6 +133,117 @@ class Embedding(Module):
             if getattr(self, name) != value:
                 text += f", {name}={getattr(self, name)}"
         return text
+
+
+class EmbeddingBag(Module):
+    """A table whose rows are summed, averaged or compared bag by bag, without keeping the rows of a bag.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        V, the number of rows.
+    embedding_dim : int
+        D, the size of a row.
+    max_norm, norm_type, scale_grad_by_freq, sparse
+        As in `Embedding`.
+    mode : "sum", "mean" or "max", default "mean"
+        How a bag is reduced.
+    include_last_offset : bool, default False
+        Whether the offsets have one number more, the end of the last bag.
+    padding_idx : int, optional
+        A row that does not count and gets no gradient.
+    device, dtype : optional
+        Of the table.
+
+    Attributes
+    ----------
+    weight : Parameter, (V, D)
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import nn
+    >>> bags = nn.EmbeddingBag(10, 3, mode="sum")
+    >>> bags(tg.tensor([1, 2, 4, 5, 4]), tg.tensor([0, 2])).shape
+    Size([2, 3])
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.mode = mode
+        self.sparse = sparse
+        self.include_last_offset = include_last_offset
+        self.padding_idx = _row(padding_idx, num_embeddings)
+        made = empty(num_embeddings, embedding_dim, device=device, dtype=dtype) if _weight is None else _weight
+        self.weight = Parameter(made)
+        if _weight is None:
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew, with zeros in the padding row."""
+        _draw(self.weight, self.padding_idx)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> Self:
+        """Make one of a table (V, D) that is there already, and whose memory is shared; `freeze` leaves it as it is."""
+        if embeddings.dim() != 2:
+            raise ValueError(f"EmbeddingBag.from_pretrained: expected a table (V, D), got {tuple(embeddings.shape)}")
+        options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
+        rows, size = embeddings.shape
+        bags = cls(rows, size, *options)
+        bags.weight.requires_grad = not freeze
+        return bags
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        """Integers (B, L), or (M,) with offsets (B,), to vectors (B, D)."""
+        options = (self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, self.sparse)
+        rest = (per_sample_weights, self.include_last_offset, self.padding_idx)
+        return F.embedding_bag(input, self.weight, offsets, *options, *rest)
+
+    def extra_repr(self) -> str:
+        usual = {"max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "mode": "", "padding_idx": None}
+        shown = [f"{name}={getattr(self, name)!r}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *shown])
+
+
+def _draw(table: Parameter, padding_idx: int | None) -> None:
+    """Fill a table with normal numbers, and its padding row with zeros."""
+    init.normal_(table)
+    if padding_idx is not None:
+        with no_grad():
+            table[padding_idx] = 0.0
 
 
 def _row(padding_idx: int | None, rows: int) -> int | None:

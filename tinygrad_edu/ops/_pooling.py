@@ -29,6 +29,11 @@ class Windows(NamedTuple):
         """For each place in a window: its numbers, the windows that have it inside the input, and where it is there."""
         return _parts(self)
 
+    def along(self, dim: int) -> list[tuple[slice, slice]]:
+        """The same of one dimension alone."""
+        size, step, pad, spread, count, n = (values[dim] for values in self)
+        return [_inside(k * spread - pad, step, count, n) for k in range(size)]
+
     def first(self, dim: int) -> list[int]:
         """For each window of a dimension the first of its places that is inside the input."""
         spread, step = self.dilations[dim], self.steps[dim]

@@ -134,6 +134,8 @@ def _adaptive_avg_pool(name: str, dims: int, input: Tensor, output_size: Any) ->
     sizes = adaptive_sizes(name, input, output_size, dims)
     floating(name, input)
     lengths = tuple(input.shape)[-dims:]
+    if set(sizes) == {1}:
+        return mean(input, tuple(range(-dims, 0)), True)
     if all(n % k == 0 for n, k in zip(lengths, sizes, strict=True)):
         return average(name, dims, input, tuple(n // k for n, k in zip(lengths, sizes, strict=True)))
     out = input

@@ -32,11 +32,9 @@ class WindowSum(Op):
         kernel = ns.kernels.get("window_sum")
         if kernel is not None:
             return kernel(x, windows)
-        out = ns.zeros((*x.shape[: len(x.shape) - len(windows.sizes)], *windows.counts), dtype=x.dtype)
-        for _, inside, source in windows.parts():
-            where = (..., *inside)
-            out = ns.setitem(out, where, out[where] + x[(..., *source)])
-        return out
+        for dim in reversed(range(len(windows.sizes))):
+            x = _summed(ns, x, windows, dim)
+        return x
 
     def backward(self, g: Any) -> Any:
         return run(WindowSpread(), (g, self.windows)), None
@@ -58,14 +56,24 @@ class WindowSpread(Op):
         kernel = ns.kernels.get("window_spread")
         if kernel is not None:
             return kernel(g, windows)
-        out = ns.zeros((*g.shape[: len(g.shape) - len(windows.sizes)], *windows.lengths), dtype=g.dtype)
-        for _, inside, source in windows.parts():
-            where = (..., *source)
-            out = ns.setitem(out, where, out[where] + g[(..., *inside)])
-        return out
+        for dim in range(len(windows.sizes)):
+            g = _summed(ns, g, windows, dim, back=True)
+        return g
 
     def backward(self, g: Any) -> Any:
         return run(WindowSum(), (g, self.windows)), None
+
+
+def _summed(ns: Any, x: Any, windows: Windows, dim: int, back: bool = False) -> Any:
+    """Sums of windows along one dimension, or ``back`` what each element gets from them."""
+    lead = len(x.shape) - len(windows.sizes) + dim
+    length = (windows.lengths if back else windows.counts)[dim]
+    out = ns.zeros((*x.shape[:lead], length, *x.shape[lead + 1 :]), dtype=x.dtype)
+    for inside, source in windows.along(dim):
+        to, of = (*[slice(None)] * lead, inside, ...), (*[slice(None)] * lead, source, ...)
+        to, of = (of, to) if back else (to, of)
+        out = ns.setitem(out, to, out[to] + x[of])
+    return out
 
 
 def average(

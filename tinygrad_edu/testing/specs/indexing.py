@@ -17,6 +17,15 @@ from tinygrad_edu.testing.specs._drawing import bad, index, positive, whole, wit
 from tinygrad_edu.testing.strategies import indices, masks, numbers, separated, shapes, tensors
 
 
+def _bags(rows: Any, table: Any, starts: Any, mode: str) -> Any:
+    """Each bag on its own; an empty one is 0."""
+    out = np.zeros((len(starts), table.shape[1]))
+    for k, bag in enumerate(np.split(rows, starts[1:])):
+        if len(bag):
+            out[k] = getattr(np, mode)(table[bag], axis=0)
+    return out
+
+
 def _at(x: Any, axis: int, places: Any) -> Any:
     """The full NumPy index of elements along an axis."""
     grid = list(np.ix_(*map(range, places.shape)))
@@ -262,6 +271,22 @@ READING = [
         lambda rows, table: table[rows],
         torch="nn.functional.embedding",
         errors=bad(IndexError, "embedding: index 5", index(5), zeros(3, 2)),
+    ),
+    OpSpec(
+        "F.embedding_bag",
+        lambda rows, table, starts, mode: F.embedding_bag(rows, table, starts, mode=mode),
+        st.tuples(
+            st.lists(st.integers(0, 3), min_size=2, max_size=4).map(lambda i: tg.tensor(i, dtype=tg.int64)),
+            separated((4, 2)),
+            st.sampled_from([(0,), (0, 1), (0, 0, 2)]).map(lambda i: tg.tensor(i, dtype=tg.int64)),
+            st.sampled_from(["sum", "mean", "max"]),
+        ),
+        _bags,
+        torch=lambda torch, rows, table, starts, mode: torch.nn.functional.embedding_bag(
+            rows, table, starts, mode=mode
+        ),
+        dtypes="float64 float32",
+        errors=bad(ValueError, "must begin with 0", index(0), zeros(3, 2), index(1), "sum"),
     ),
 ]
 

@@ -53,6 +53,9 @@ def kernels_of(cupy: Any) -> dict[str, Callable[..., Any]]:
     for given, table in (("y", BY_RESULT), ("x", BY_ARGUMENT)):
         for name, source in table.items():
             kernels[f"{name}_backward"] = made(f"T g, T {given}", "T out", source, f"{name}_backward")
+    for name in ("erf", "erfc", "erfinv"):
+        kernels[name] = made("T x", "T y", f"y = (T){name}((A)x);", name)
+    kernels["lgamma"] = made("T x", "T y", "y = (T)(A)lgamma((double)(A)x);", "lgamma")
     kernels["dropout_backward"] = made(
         "T g, bool kept, float64 factor", "T out", "out = (T)(kept ? (A)g * (A)factor : (A)0);", "dropout_backward"
     )

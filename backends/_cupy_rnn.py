@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu.backends._cupy_source import elementwise
 from tinygrad_edu.backends._numpy_rnn import _bias, _inputs, _weight_gradients
 
 Array = Any
@@ -47,6 +49,15 @@ GRU_BACKWARD = """
 """
 
 
+PLAIN = {
+    "rnn_tanh": ("h = (T)tanh((A)ig + (A)hi);", "A s = h; slope = (T)(((A)out + (A)carry) * (1 - s * s));"),
+    "rnn_relu": (
+        "A a = (A)ig + (A)hi; h = (T)(a > 0 || a != a ? a : (A)0);",
+        "slope = (T)((A)h > 0 ? (A)out + (A)carry : (A)0);",
+    ),
+}
+
+
 def kernels_of(cupy: Any) -> dict[str, Callable[..., Any]]:
     """The layers by name; the card's compiler sees the kernels at their first use."""
 
@@ -63,6 +74,8 @@ def kernels_of(cupy: Any) -> dict[str, Callable[..., Any]]:
         states = cupy.empty((steps + 1, *first.shape), dtype=first.dtype)
         states[0] = first
         return states
+
+    table: dict[str, Callable[..., Any]]
 
     def lstm(x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None) -> Any:
         gates = _inputs(x, w_ih.T, _bias(b_ih, b_hh))
@@ -119,7 +132,33 @@ def kernels_of(cupy: Any) -> dict[str, Callable[..., Any]]:
         )
         return gx, carry, gw_ih, gw_hh, gb_ih, gb_hh
 
-    return {"lstm": lstm, "lstm_backward": lstm_backward, "gru": gru, "gru_backward": gru_backward}
+    def plain(step: Any, x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None) -> Any:
+        gates = _inputs(x, w_ih.T, _bias(b_ih, b_hh))
+        states = states_from(len(x), h0)
+        for t in range(len(x)):
+            step(gates[t], states[t] @ w_hh.T, states[t + 1])
+        return (states[1:], states[-1].copy()), (states,)
+
+    def plain_backward(step: Any, args: Any, work: Any, cotangents: Any, needed: list[bool]) -> Any:
+        x, h0, w_ih, w_hh, _, _ = args
+        (states,) = work
+        out, last = cotangents
+        out = cupy.zeros_like(states[1:]) if out is None else out
+        carry = cupy.zeros_like(h0) if last is None else last
+        slope = cupy.empty(out.shape, dtype=out.dtype)
+        for t in range(len(x) - 1, -1, -1):
+            step(out[t], carry, states[t + 1], slope[t])
+            carry = slope[t] @ w_hh
+        gx, gw_ih, gw_hh, gb_ih, gb_hh = _weight_gradients(x, states[:-1], slope, slope, w_ih, needed[:1] + needed[2:])
+        return gx, carry, gw_ih, gw_hh, gb_ih, gb_hh
+
+    table = {"lstm": lstm, "lstm_backward": lstm_backward, "gru": gru, "gru_backward": gru_backward}
+    for name, (forward, backward) in PLAIN.items():
+        step = elementwise(cupy, "T ig, T hi", "T h", forward, name)
+        back = elementwise(cupy, "T out, T carry, T h", "T slope", backward, f"{name}_backward")
+        table[name] = functools.partial(plain, step)
+        table[f"{name}_backward"] = functools.partial(plain_backward, back)
+    return table
 
 
 def _split(gates: Array, count: int) -> list[Array]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn, _indexing, cuda
 from tinygrad_edu.backends._cupy_alarm import Alarm
+from tinygrad_edu.backends._cupy_conv import Convolutions
 from tinygrad_edu.backends._cupy_indexing import Tables, out_of_range
 from tinygrad_edu.backends._cupy_memory import PageLocked, peak_counter
 from tinygrad_edu.backends._cupy_norms import Norms
@@ -66,6 +67,7 @@ class CupyBackend(Backend):
             **_cupy_elementwise.kernels_of(cupy),
             **self._rows.kernels(),
             **self._norms.kernels(),
+            **Convolutions(cupy).kernels(),
             **self._random.kernels(),
             **self._together.kernels(),
             **_cupy_rnn.kernels_of(cupy),
@@ -302,6 +304,33 @@ class CupyBackend(Backend):
 
     def exp2(self, x: Array) -> Array:
         return self._cupy.exp2(x)
+
+    def logaddexp2(self, x: Array, y: Array) -> Array:
+        return self._cupy.logaddexp2(x, y)
+
+    def fmax(self, x: Array, y: Any) -> Array:
+        return self._cupy.fmax(x, y)
+
+    def fmin(self, x: Array, y: Any) -> Array:
+        return self._cupy.fmin(x, y)
+
+    def erf(self, x: Array) -> Array:
+        return self.kernels["erf"](x)
+
+    def erfc(self, x: Array) -> Array:
+        return self.kernels["erfc"](x)
+
+    def erfinv(self, x: Array) -> Array:
+        return self.kernels["erfinv"](x)
+
+    def lgamma(self, x: Array) -> Array:
+        return self.kernels["lgamma"](x)
+
+    def cumulative_prod(self, x: Array, axis: int, dtype: Any) -> Array:
+        return self._cupy.cumprod(x.astype(dtype, copy=False), axis=axis)
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        return self._cupy.diagonal(x, offset, -2, -1)
 
     def fmod(self, x: Array, y: Any) -> Array:
         return self._cupy.fmod(x, y)

@@ -56,6 +56,13 @@ static const int STACK = 1 << 16;
 #define __restrict__
 #define __launch_bounds__(...)
 #define M_SQRT1_2 0.70710678118654752440
+template <class V> V erfinv(V x) { /* Newton's steps from Winitzki's approximation */
+    if (!(x > -1 && x < 1)) return x == 1 ? (V)INFINITY : x == -1 ? (V)-INFINITY : (V)NAN;
+    double l = std::log1p(-(double)x * x), t = 2 / (M_PI * 0.147) + l / 2,
+        y = std::copysign(std::sqrt(std::sqrt(t * t - l / 0.147) - t), (double)x);
+    for (int k = 0; k < 4; k++) y -= (std::erf(y) - x) / (M_2_SQRTPI * std::exp(-y * y));
+    return (V)y;
+}
 struct Group { long arrived = 0, size = 0; };
 static Group block_group, warps[32];
 static bool moved;

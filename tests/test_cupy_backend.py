@@ -95,6 +95,55 @@ def test_a_training_step_never_waits_for_the_card(cuda: Any, name: str) -> None:
     assert waits == [0, 0, 0]
 
 
+class Perceptron(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(6, 8),
+            nn.LayerNorm(8),
+            nn.GELU(),
+            nn.Dropout(0.3),
+            nn.Linear(8, 8),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Linear(8, 3),
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x)
+
+
+class Pictures(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 2, 3, padding=1), nn.SiLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3)
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x.reshape(-1, 1, 4, 4))
+
+
+@pytest.mark.parametrize(("model", "width"), [(Perceptron, 6), (Pictures, 16)])
+def test_a_step_with_clipping_and_adam_never_waits(cuda: Any, model: type[nn.Module], width: int) -> None:
+    tg.manual_seed(0)
+    net = model().to("cuda")
+    optimizer = optim.Adam(net.parameters(), lr=0.01)
+    x = tg.randn(5, width, device="cuda")
+    classes = tg.tensor([0, 1, 2, 1, 0], device="cuda")
+    losses = []
+    before = cupy_stub.Waits.count
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), classes)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.detach())
+    assert cupy_stub.Waits.count == before
+    assert np.isfinite([loss.item() for loss in losses]).all()
+
+
 @pytest.mark.parametrize("cell", [nn.GRU, nn.RNN])
 def test_other_recurrent_layers_do_not_wait_either(cuda: Any, cell: type[nn.Module]) -> None:
     assert trained("cuda", MAKERS["adamw"], cell, drop=0.2)[1] == [0, 0, 0]

@@ -16,6 +16,7 @@ from scipy import stats
 
 import tinygrad_edu as tg
 from tinygrad_edu import backends, generator, nn
+from tinygrad_edu.backends import _cupy_conv
 
 F = nn.functional
 TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
@@ -129,6 +130,36 @@ def test_normalisation(cuda: Any, name: str, kind: str) -> None:
     inner = shape[1:] if last else shape[1:2]
     x, w, b = rng.normal(size=shape) * 3 + 5, rng.normal(size=inner), rng.normal(size=inner)
     agree(kind, function, x, w, b, scale=20)
+
+
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "signals": ((3, 2, 9), (4, 2, 3), {"stride": 2, "padding": 1}),
+    "pictures": ((2, 3, 5, 6), (2, 3, 3, 2), {"padding": (1, 2), "dilation": (1, 2)}),
+    "groups": ((2, 4, 5, 5), (6, 2, 3, 3), {"groups": 2, "stride": (2, 1)}),
+    "by channel": ((1, 3, 4, 4), (3, 1, 2, 2), {"groups": 3, "padding": "same"}),
+    "volumes": ((1, 2, 3, 4, 3), (2, 2, 2, 2, 2), {"stride": (1, 2, 1)}),
+    "single weights": ((2, 3, 4, 4), (5, 3, 1, 1), {}),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_convolution(cuda: Any, name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, weight, settings = CONVOLUTIONS[name]
+    rng = np.random.default_rng(5)
+    x, w, b = rng.normal(size=shape), rng.normal(size=weight), rng.normal(size=weight[:1])
+    function = getattr(F, f"conv{len(shape) - 2}d")
+    agree(kind, lambda x, w, b: function(x, w, b, **settings), x, w, b, scale=20)
+    monkeypatch.setattr(_cupy_conv, "MOST", 1)  # every sample is a block of its own
+    agree(kind, lambda x, w, b: function(x, w, b, **settings), x, w, b, scale=20)
+    agree(kind, lambda x, w: function(x.detach(), w, **settings) + 0 * x.sum(), x, w, scale=20)
+
+
+def test_transposed_convolution(cuda: Any) -> None:
+    rng = np.random.default_rng(6)
+    x, w, b = rng.normal(size=(2, 3, 4, 3)), rng.normal(size=(3, 2, 3, 2)), rng.normal(size=2)
+    settings: dict[str, Any] = {"stride": (2, 3), "padding": 1, "output_padding": (1, 2)}
+    agree("float64", lambda x, w, b: F.conv_transpose2d(x, w, b, **settings), x, w, b, scale=20)
 
 
 def test_philox_gives_the_numbers_of_its_authors(cuda: Any) -> None:

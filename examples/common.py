@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import plots
+from tinygrad_edu import datasets, plots
 
-__all__ = ["Parser", "begin", "build_parser", "finish", "number", "progress"]
+__all__ = ["Parser", "begin", "build_parser", "digits", "finish", "number", "progress"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,3 +82,13 @@ def finish(args: argparse.Namespace, pictures: dict[str, Any], look: str) -> Non
     for name, axes in pictures.items():
         print(f"picture: {plots.save(axes, args.out / name)}")
     print(f"\nWhat to look at: {' '.join(look.split())}")
+
+
+def digits(size: int = 8) -> tuple[tg.Tensor, tg.Tensor, tg.Tensor, tg.Tensor]:
+    """Load scikit-learn's handwritten digits on the default device: images (N, 1, size, size) in [0, 1] and "
+    "classes, to train and to test."""
+    train, test = datasets.Digits(size=size), datasets.Digits(train=False, size=size)
+    x, y, x_test, y_test = (
+        part.to(tg.get_default_device()) for part in (train.data, train.targets, test.data, test.targets)
+    )
+    return x, y, x_test, y_test

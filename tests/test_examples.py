@@ -70,3 +70,67 @@ def test_numerical_gradients_have_a_best_step(run):
         assert errors[0] > 20 * errors[i] and errors[-1] > 20 * errors[i], "the curve is a V"
     assert min(result["errors"]["float32"]) > 1000 * min(result["errors"]["float64"])
     assert "WrongTanh.backward" in result["report"]
+
+
+def test_optimizers_race_as_told(run):
+    result = run("optimizer_race")
+    assert result["SGD"]["crossings"] == 30, "a zigzag at every step"
+    assert 2 <= result["Momentum"]["crossings"] <= 8
+    assert result["AdaGrad"]["crossings"] == 0 and result["Adam"]["crossings"] <= 4
+    for name in ("Momentum", "AdaGrad", "Adam"):
+        assert result[name]["walked"] < result["SGD"]["walked"] / 2
+    assert all(racer["end"] < 0.2 for racer in result.values())
+
+
+def test_second_derivatives_save_steps(run):
+    steps = run("newton", "--most", "3000")
+    assert steps["x^4 - 2x^2, Newton"] < 10 < 100 < steps["x^4 - 2x^2, gradient descent"]
+    assert (
+        steps["Rosenbrock, Newton"]
+        < 10
+        < steps["Rosenbrock, L-BFGS"]
+        < 60
+        < steps["Rosenbrock, gradient descent"]
+        == 3000
+    )
+
+
+@pytest.mark.parametrize(("activation", "right"), [("tanh", "Xavier"), ("relu", "He")])
+def test_initialisation_decides_whether_values_and_gradients_survive(run, activation, right):
+    result = run("initialization", "--activation", activation)
+
+    def change(name, what):
+        first, *_, last = result[name][what]
+        return last / first
+
+    assert change("std 0.01", "activations") < 1e-3 and change("std 0.01", "gradients") > 1e3
+    for what in ("activations", "gradients"):
+        assert 0.5 < change(right, what) < 2
+        assert all(0.4 < change(f"{name} + batch norm", what) < 2 for name in ("std 1", "std 0.01", "Xavier", "He"))
+    if activation == "tanh":
+        assert min(result["std 1"]["saturated"]) > 0.5 > max(result[right]["saturated"])
+    else:
+        assert change("std 1", "activations") > 1e3 > 1 > change("Xavier", "activations") > 0.1
+
+
+def test_noise_is_learned_by_heart_unless_something_prevents_it(run):
+    plain, decay, dropout = run("overfitting").values()
+    assert plain["train"] > 0.97 and plain["gap"] > 0.15
+    assert decay["weights"] < plain["weights"] / 2
+    for other in (decay, dropout):
+        assert other["test"] > plain["test"] + 0.05 and other["gap"] < plain["gap"] - 0.15
+
+
+def test_random_search_finds_settings_and_the_test_set_agrees(run):
+    result = run("hyperparameters", "--trials", "12", "--epochs", "10")
+    assert result["validation"] > 0.85 and result["test"] > 0.85 and result["worst"] < 0.5
+
+
+def test_an_ensemble_is_better_than_its_members(run):
+    result = run("ensemble")
+    assert result["together"] > result["mean"] + 0.005 and result["agree"] < 0.97
+
+
+def test_a_small_network_reads_digits(run):
+    result = run("digits_mlp", "--epochs", "20")
+    assert result["test"] > 0.95 and result["train"] > 0.98

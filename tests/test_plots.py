@@ -77,7 +77,7 @@ def test_recorder_sees_what_layers_put_out_and_the_gradients_that_come_back():
         (model(x) * 3).sum().backward()
     hidden = model[0](x)
     np.testing.assert_array_equal(recorder.activations["0"], hidden.detach().numpy())
-    assert set(recorder.activations) == set(recorder.gradients) == {"0", "1", "2"}
+    assert list(recorder.activations) == list(recorder.gradients) == ["0", "1", "2"]
     assert (recorder.gradients["2"] == 3).all()
     want = (tg.full((5, 2), 3.0) @ model[2].weight.detach()) * (hidden.detach() > 0)
     np.testing.assert_allclose(recorder.gradients["0"], want.numpy(), rtol=1e-6)

@@ -28,7 +28,8 @@ class LayerRecorder:
     activations : dict of arrays
         The last output of each layer.
     gradients : dict of arrays
-        The gradient of the loss with respect to that output, after ``backward()``.
+        The gradient of the loss with respect to that output, after a ``backward()`` in the block; after it in the
+        order of the layers.
 
     Raises
     ------
@@ -70,6 +71,7 @@ class LayerRecorder:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.gradients = {name: self.gradients[name] for name in self.activations if name in self.gradients}
 
     def _hook(self, name: str) -> Callable[[Any, Any, Any], None]:
         def record_gradient(gradient: Any) -> None:

@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     args = begin(parser, argv)
     x, y, x_test, y_test = digits(SIZE)
     model = LeNet()
+    nn.init.normal_(model[0].weight, 0, 0.05)  # narrow, so that what is learned stands out from the noise
     print(tg.summary(model, x[:1]))
     before = model[0].weight.detach().clone()
     optimizer = optim.Adam(model.parameters(), lr=args.lr)

@@ -134,3 +134,50 @@ def test_an_ensemble_is_better_than_its_members(run):
 def test_a_small_network_reads_digits(run):
     result = run("digits_mlp", "--epochs", "20")
     assert result["test"] > 0.95 and result["train"] > 0.98
+
+
+def test_a_hidden_layer_bends_the_border(run):
+    result = run("spiral", "--epochs", "60")
+    assert result["spiral, linear"] < 0.7 and result["spiral, hidden layer"] > 0.9
+    assert result["moons, linear"] < 0.93 < 0.97 < result["moons, hidden layer"]
+
+
+def test_lenet_reads_digits(run):
+    result = run("lenet", "--epochs", "6", "--no-augmentation")
+    assert result["test"] > 0.85
+
+
+@pytest.mark.slow
+def test_lenet_reaches_its_goal(run):
+    assert run("lenet")["test"] >= 0.985
+
+
+def test_small_changes_deceive_a_network_and_noise_does_not(run):
+    result = run("adversarial", "--epochs", "8")
+    at = result["strength"].index(0.15)
+    assert result["adversarial"][0] > 0.93 and result["noise"][at] > 0.85 and result["adversarial"][at] < 0.5
+
+
+def test_a_variational_autoencoder_fills_the_plane(run):
+    result = run("vae", "--epochs", "20")
+    assert result["last"] < 0.7 * result["first"] and 1 < result["divergence"] < 6
+
+
+def test_a_generator_learns_from_its_judge(run):
+    result = run("dcgan", "--epochs", "10", "--width", "16")
+    assert result["after"] < 0.7 * result["before"] and 0.05 < result["made"] < result["real"] < 0.98
+
+
+@pytest.mark.parametrize(("model", "lr"), [("alexnet", "0.005"), ("resnet", "0.01")])
+def test_small_networks_learn_pictures(run, model, lr):
+    options = ["--images", "200", "--epochs", "6", "--width", "8", "--batch", "32", "--no-augmentation", "--lr", lr]
+    result = run("cifar", "--model", model, *options)
+    assert result["last"] < result["first"] - 0.1
+
+
+def test_pictures_that_are_not_there_are_asked_for_by_name(capsys, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    with pytest.raises(SystemExit):
+        importlib.import_module("cifar").main(["--data", str(tmp_path)])
+    text = capsys.readouterr().err.strip()
+    assert "data_batch_1.bin" in text and len(text.split("\n")) == 1

@@ -39,6 +39,15 @@ def test_recurrent_layers_apply_both_weights_at_each_step(t, n, i, h):
     assert fused == t * counted(cell, x[0], state)  # the cell is written in plain products
 
 
+@given(sizes, sizes, sizes, st.sampled_from([1, 2]))
+def test_convolutions_take_a_window_for_each_number(n, c, o, groups):
+    x = tg.ones(n, c * groups, 5, 6)
+    layer = nn.Conv2d(c * groups, o * groups, (3, 2), groups=groups)
+    assert counted(layer, x) == n * (o * groups) * 3 * 5 * (c * 3 * 2)
+    turned = nn.ConvTranspose2d(c * groups, o * groups, (3, 2), groups=groups)
+    assert counted(turned, x) == n * (c * groups) * 5 * 6 * (o * 3 * 2)
+
+
 def test_blocks_nest_and_elementwise_work_is_free():
     with tg.count_multiply_adds() as outer:
         tg.ones(2, 3) @ tg.ones(3, 4)

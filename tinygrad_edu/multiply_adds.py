@@ -48,6 +48,8 @@ RULES: dict[str, Rule] = {
     "matmul": _matmul,
     "linear": _each_output(1),
     "contract": _contract,
+    **{f"conv{n}d": _each_output(1) for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _each_input(1) for n in (1, 2, 3)},
     "rnn_tanh": _recurrent(1),
     "rnn_relu": _recurrent(1),
     "gru": _recurrent(1),

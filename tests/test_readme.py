@@ -43,6 +43,14 @@ def test_ones_own_operation_prints_what_the_comment_says() -> None:
     printed(*code)
 
 
+def test_every_example_is_listed_and_every_listed_one_is_there() -> None:
+    text = (ROOT / "README.md").read_text().split("## Examples")[1].split("\n## ")[0]
+    listed = set(re.findall(r"(\w+\.py)", text))
+    programs = {path.name for path in (ROOT / "examples").glob("*.py") if "__main__" in path.read_text()}
+    assert programs <= listed, programs - listed
+    assert listed <= {path.name for path in (ROOT / "examples").glob("*.py")}
+
+
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md"])
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):

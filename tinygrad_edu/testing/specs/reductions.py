@@ -406,4 +406,6 @@ NORMS = [
 ]
 
 
+ORDER = 3
+
 SPECS = [*SUMS, *EXTREMES, *SCANS, *NORMS]

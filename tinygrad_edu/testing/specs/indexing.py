@@ -95,7 +95,7 @@ def _masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     return _changed(x, _assign(mask, source.reshape(-1)[: np.sum(mask)]))
 
 
-def _numpy_index(x: Any, where: Any) -> Any:
+def numpy_index(x: Any, where: Any) -> Any:
     """NumPy moves dimensions where numbers stand beside integer tensors: take the numbers first."""
     parts = where if isinstance(where, tuple) else (where,)
     parts = tuple(np.asarray(p) if isinstance(p, Tensor) else p for p in parts)
@@ -115,7 +115,7 @@ def _numpy_index(x: Any, where: Any) -> Any:
     return x[tuple(first)][tuple(rest)]
 
 
-def _index_of(draw: Any, x: Tensor) -> tuple[Any]:
+def index_of(draw: Any, x: Tensor) -> tuple[Any]:
     drawn = draw(indices(tuple(x.shape)))
     if isinstance(drawn, tuple) and not any(p is ... for p in drawn):
         drawn = (*drawn, ...)  # a tuple of tensors alone would be taken for several arguments
@@ -212,8 +212,8 @@ READING = [
     OpSpec(
         "Tensor.__getitem__",
         Tensor.__getitem__,
-        with_tensor(_index_of, 1),
-        _numpy_index,
+        with_tensor(index_of, 1),
+        numpy_index,
         torch=lambda torch, x, where: x[where],
         errors=bad(IndexError, "getitem: .*5", zeros(3), 5),
     ),

@@ -5,18 +5,53 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.testing.spec import OpSpec
 from tinygrad_edu.testing.specs._drawing import Draw, bad, named, positive, with_tensor, zeros
+from tinygrad_edu.testing.specs.indexing import index_of, numpy_index
 from tinygrad_edu.testing.strategies import shapes, tensors
 
 
 def _written(x: Any, index: Any, src: Any) -> Any:
     out = np.array(x)
     out[index] = src
+    return out
+
+
+@st.composite
+def _assignment(draw: Any) -> tuple[Any, ...]:
+    """A tensor, an index that names no element twice, and a value that fits there, perhaps by broadcasting."""
+    x = draw(tensors(shapes(1, 3)))
+    (where,) = index_of(draw, x)
+    assume(_distinct(x, where))
+    chosen = _places(x.numpy(), where).shape
+    kept = chosen[draw(st.integers(0, len(chosen))) :]
+    return x, where, draw(tensors(tuple(1 if draw(st.booleans()) else n for n in kept)) | st.just(0.5))
+
+
+def _places(x: Any, where: Any) -> Any:
+    """The numbers of the elements that an index names."""
+    return numpy_index(np.arange(x.size).reshape(x.shape), where)
+
+
+def _distinct(x: Tensor, where: Any) -> bool:
+    places = _places(x.numpy(), where)
+    return len(np.unique(places)) == places.size
+
+
+def _set(x: Tensor, where: Any, value: Any) -> Tensor:
+    out = x.clone()
+    out[where] = value
+    return out
+
+
+def _set_by_numpy(x: Any, where: Any, value: Any) -> Any:
+    out = np.array(x)
+    out.flat[_places(x, where)] = np.broadcast_to(value, _places(x, where).shape)
     return out
 
 
@@ -81,6 +116,18 @@ def _as_strided(x: Any, size: Any, stride: Any, offset: int) -> Any:
 
 
 SPECS = [
+    OpSpec(
+        "Tensor.__setitem__",
+        _set,
+        _assignment(),
+        _set_by_numpy,
+        torch=lambda m, *args: _set(*args),
+        errors=(
+            *bad(IndexError, "setitem: .*5", zeros(3), 5, 1.0),
+            *bad(ValueError, "setitem: a value of shape", zeros(3), slice(None), zeros(2)),
+        ),
+        dtypes="float64 float32",
+    ),
     named(
         "select_scatter",
         with_tensor(_select_arguments, 1),

@@ -308,6 +308,19 @@ def test_leaving_early_ends_the_workers():
     assert nobody_left()
 
 
+def test_loaders_that_live_together_end_apart():
+    """Workers of the second are forked while the first has its connections open, and must not keep them so."""
+    loaders = [DataLoader(Noisy(9), num_workers=2, persistent_workers=True) for _ in range(2)]
+    for loader in loaders:
+        list(loader)
+    before = time.monotonic()
+    del loader, loaders[0]
+    assert len(multiprocessing.active_children()) == 2 and time.monotonic() - before < 4
+    assert len(list(loaders[0])) == 9
+    loaders.clear()
+    assert nobody_left()
+
+
 SCRIPT = """
 import os, sys, time
 import tinygrad_edu as tg

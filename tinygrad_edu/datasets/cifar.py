@@ -144,7 +144,7 @@ def read_npz(path: Path, train: bool = True) -> tuple[Any, Any]:
             if missing:
                 raise ValueError(f"it has the arrays {archive.files} and lacks {sorted(missing)}")
             images, labels = archive[f"x_{part}"], archive[f"y_{part}"]
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
         raise ValueError(f"{path!r} is not an npz file of images: {error}") from None
     labels = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
     images = images[:, None] if images.ndim == 3 else images

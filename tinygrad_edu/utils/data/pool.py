@@ -15,9 +15,12 @@ from typing import Any
 
 from tinygrad_edu.utils.data import transport
 from tinygrad_edu.utils.data.fetch import Recipe, Task
-from tinygrad_edu.utils.data.worker import END, ERROR, WorkerInfo, work
+from tinygrad_edu.utils.data.worker import END, ERROR, STOP, WorkerInfo, work
 
 _GRACE = 5.0  # seconds in which a worker may finish its last batch
+
+
+_open: weakref.WeakSet[Connection] = weakref.WeakSet()  # the main process's ends of all pools
 
 
 class Pool:
@@ -50,7 +53,8 @@ class Pool:
                 ours, theirs = context.Pipe()
                 info = WorkerInfo(i, number, (seed + i) % (1 << 64), recipe.dataset)
                 # Only a fork hands open connections on; other ways of starting can't, and needn't close them.
-                inherited = [*self.connections, ours] if context.get_start_method() == "fork" else []
+                _open.add(ours)
+                inherited = list(_open) if context.get_start_method() == "fork" else []
                 process = context.Process(target=work, args=(theirs, inherited, recipe, info, init), daemon=True)
                 self.connections.append(ours)
                 process.start()
@@ -62,8 +66,13 @@ class Pool:
 
     def send(self, worker: int, task: Task) -> None:
         """Give a worker a task; if it is dead, this is noticed when its answer is waited for."""
-        with suppress(OSError):
+        try:
             self.connections[worker].send_bytes(pickle.dumps(tuple(task)))
+        except OSError:
+            pass
+        except BaseException:  # an interrupt may come in the middle of a message
+            self.stop()
+            raise
 
     def receive(self, timeout: float | None) -> list[Any]:
         """Wait for at least one answer, and return all that are there.
@@ -106,6 +115,9 @@ def _stop(processes: list[Any], connections: list[Connection], owner: int) -> No
     if os.getpid() != owner:  # a forked process has a copy of all this
         return
     for connection in connections:
+        # Said as well as done: other processes that were forked meanwhile may hold the connection open.
+        with suppress(OSError):
+            connection.send_bytes(STOP)
         connection.close()
     deadline = time.monotonic() + _GRACE
     for end in (None, "terminate", "kill"):

@@ -87,6 +87,8 @@ class Failure(NamedTuple):
 # What an answer is.
 BATCH, END, ERROR = "batch", "end", "error"
 
+STOP = b""  # in the place of a task: there will be no more
+
 LINGER = 10.0  # seconds after which a worker ends that nobody listens to
 
 
@@ -167,12 +169,15 @@ class _Inbox:
             while True:
                 ready = wait(watched, 5.0)
                 if self._connection in ready:
-                    task = Task(*pickle.loads(self._connection.recv_bytes()))
+                    message = self._connection.recv_bytes()
+                    if message == STOP:
+                        raise EOFError
+                    task = Task(*pickle.loads(message))
                     self._newest = max(self._newest, task.epoch)
                     self._tasks.put(task)
                 elif ready or os.getppid() != parent:
                     os._exit(1)  # the main process was killed
-        except (EOFError, OSError):
+        except Exception:  # the connection is closed, or was broken off in the middle of a message
             self._newest += 1  # what is still to be done is not wanted
             self._tasks.put(None)
             time.sleep(LINGER)

@@ -22,6 +22,7 @@ Array = Any
 Sizes = tuple[int, ...]
 
 BLOCK = 1 << 18  # about as many numbers are in the columns that are made at once
+SHARES = 1 << 16  # and in the products that are then added up
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,7 @@ def gradients(x: Array | None, w: Array | None, g: Array, inner: int, plan: Plan
                     ]
                 else:
                     columns = plan.columns(plan.padded(x[some]), lines, False)
-                shares = scratch("shares", (len(part), *total.shape), g.dtype)
-                np.matmul(part, columns.swapaxes(2, 3), out=shares)
-                for one in shares:
-                    total += one
+                _add_products(part, columns.swapaxes(2, 3), total)
             if gx is None or turned is None:
                 continue
             if plan.plain:
@@ -201,6 +199,15 @@ def gradients(x: Array | None, w: Array | None, g: Array, inner: int, plan: Plan
     if x is None:
         return gx, None
     return gx, functools.reduce(np.add, sums)
+
+
+def _add_products(left: Array, right: Array, total: Array) -> None:
+    """Add the products of all samples to ``total``, some at a time that stay in the cache."""
+    step = max(SHARES // total.size, 1)
+    for at in range(0, len(left), step):
+        shares = scratch("shares", (len(left[at : at + step]), *total.shape), total.dtype)
+        for one in np.matmul(left[at : at + step], right[at : at + step], out=shares):
+            total += one
 
 
 def _add_back(columns: Array, gx: Array, lines: slice, plan: Plan) -> None:

@@ -26,7 +26,7 @@ Array = Any
 TILE = 4  # outputs of a tile, in each dimension
 WIDE = 7  # the most tiles that one matrix acts on
 BLOCK = 1 << 17  # about as many numbers of a transformed input are worked on at once: they fit in the cache
-ROWS = 16  # the least rows of a product: with fewer, the weight is read too often
+ROWS = 10  # products have at least one row for so many channels: with fewer, the weight is read too often
 POINTS = {  # those with the smallest rounding errors of a few that were tried
     2: (0.0, 1.0, -1.0, 0.5),
     3: (0.0, 1.0, -1.0, 2.0, -0.5),
@@ -119,7 +119,7 @@ class _Plan:
         self.rows = _stretches(k, lengths[0], padding[0][0], counts[0])
         self.columns = _stretches(k, lengths[1], padding[1][0], counts[1])
         high, wide = (max(s.tiles for s in stretches) for stretches in (self.rows, self.columns))
-        self.block = max(BLOCK // (self.n**2 * high * wide * channels), -(-ROWS // high), 1)
+        self.block = max(BLOCK // (self.n**2 * high * wide * channels), -(-channels // (ROWS * high)), 1)
         self.single = all(
             len(stretches) == 1 and stretches[0].inputs == slice(0, length)
             for stretches, length in zip((self.rows, self.columns), lengths, strict=True)

@@ -31,7 +31,8 @@ def small_blocks(request: Any, monkeypatch: Any) -> Iterator[None]:
         (im2col, "BLOCK", 300),
         (winograd, "BLOCK", 1000),
         (winograd, "WIDE", 2),
-        (winograd, "ROWS", 3),
+        (winograd, "ROWS", 1),
+        (im2col, "SHARES", 30),
         (threads, "PRODUCTS", 1),
     ]:
         monkeypatch.setattr(module, name, value)

@@ -110,6 +110,38 @@ def test_divergences_are_those_of_pytorch(p: str, q: str, seed: int) -> None:
     agree(call(tg), call(torch), [*first.values(), *second.values()], seed=seed)
 
 
+@pytest.mark.parametrize("name", ["Normal", "Bernoulli"])
+@given(seed=seeds)
+def test_several_draws_as_one_are_those_of_pytorch(name: str, seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(seed)
+    batch = tuple(rng.integers(1, 4, rng.integers(0, 4)).tolist())
+    together = int(rng.integers(0, len(batch) + 1))
+    first, second = ({k: np.asarray(v) for k, v in KINDS[name][0](rng, batch).items()} for _ in range(2))
+    value = np.asarray(KINDS[name][1](rng, (2, *batch), first))
+
+    def make(library: Any, parameters: dict[str, Any]) -> Any:
+        return library.distributions.Independent(getattr(library.distributions, name)(**parameters), together)
+
+    def call(library: Any) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            p = make(library, dict(zip(first, given, strict=False)))
+            q = make(library, dict(zip(second, given[len(first) :], strict=True)))
+            wide = p.expand((2, *p.batch_shape))
+            v = library.tensor(value)
+            divergence = library.distributions.kl_divergence(p, q)
+            return [p.log_prob(v), p.entropy(), divergence, p.mean, p.mode, p.variance, p.stddev, wide.log_prob(v)]
+
+        return run
+
+    agree(call(tg), call(torch), [*first.values(), *second.values()], seed=seed, order=1)
+    ours, theirs = (make(lib, {k: lib.tensor(v) for k, v in first.items()}) for lib in (tg, torch))
+    assert repr(ours) == repr(theirs).replace("torch.", "").replace(", dtype=float64", ", dtype=tg.float64")
+    for shape in ("batch_shape", "event_shape"):
+        assert tuple(getattr(ours, shape)) == tuple(getattr(theirs, shape))
+    assert tuple(ours.sample((2,)).shape) == (2, *batch) and ours.has_rsample == theirs.has_rsample
+
+
 def test_what_never_happens() -> None:
     torch = pytest.importorskip("torch")
     certain, unsure = np.array([0.0, 1.0, 0.0, 0.5, 0.0]), np.array([0.5, 0.5, 0.0, 0.0, 1.0])
@@ -234,6 +266,12 @@ def test_checks_can_be_left_out() -> None:
         (lambda: D.Categorical(tg.tensor([1.0, -1.0])), ValueError, "Categorical: probs must be weights"),
         (lambda: D.Categorical(tg.zeros(2)), ValueError, "Categorical: probs must be weights"),
         (lambda: D.Categorical(tg.ones(2)).log_prob(tg.tensor(2)), ValueError, "whole number from 0 to 1"),
+        (lambda: D.Independent(D.Normal(0.0, 1.0), 1), ValueError, r"Independent: the batch \(\) has 0 dimensions, 1"),
+        (
+            lambda: D.kl_divergence(*(D.Independent(D.Normal(tg.zeros(2), 1.0), n) for n in (0, 1))),
+            NotImplementedError,
+            "0 and 1 dimensions",
+        ),
         (lambda: D.Distribution().mean, NotImplementedError, "Distribution has no mean"),
     ],
 )

@@ -40,7 +40,7 @@ class Distribution:
         Whether samples can be differentiated by the parameters.
     """
 
-    has_rsample: ClassVar[bool] = False
+    has_rsample: bool = False
     # The parameters, and how many of their last dimensions belong to one distribution.
     parameters: ClassVar[dict[str, int]] = {}
     _validate_args = True

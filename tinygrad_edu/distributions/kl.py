@@ -9,6 +9,7 @@ from typing import Any
 from tinygrad_edu.distributions.bernoulli import Bernoulli
 from tinygrad_edu.distributions.categorical import Categorical
 from tinygrad_edu.distributions.distribution import Distribution
+from tinygrad_edu.distributions.independent import Independent
 from tinygrad_edu.distributions.normal import Normal
 from tinygrad_edu.distributions.uniform import Uniform
 from tinygrad_edu.ops.elementwise import log, softplus, square, where
@@ -106,3 +107,13 @@ def _kl_uniform_normal(p: Uniform, q: Normal) -> Tensor:
 def _kl_normal_uniform(p: Normal, q: Uniform) -> Tensor:
     """Infinite: a normal number may lie outside of any interval."""
     return (p.loc + q.low).detach() * 0 + math.inf
+
+
+@register_kl(Independent, Independent)
+def _kl_independent_independent(p: Independent, q: Independent) -> Tensor:
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise NotImplementedError(
+            f"kl_divergence: {p.reinterpreted_batch_ndims} and {q.reinterpreted_batch_ndims} dimensions are taken together; "
+            "they must be the same"
+        )
+    return p.summed(kl_divergence(p.base_dist, q.base_dist))

@@ -36,6 +36,8 @@ from tinygrad_edu.nn.adaptive_pooling import (
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
 )
 from tinygrad_edu.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from tinygrad_edu.nn.batchnorm import (
@@ -218,6 +220,8 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",

@@ -82,6 +82,12 @@ from tinygrad_edu.ops.embedding import embedding
 from tinygrad_edu.ops.embedding_bag import (
     embedding_bag,
 )
+from tinygrad_edu.ops.fractional_pooling import (
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+)
 from tinygrad_edu.ops.interpolation import (
     interpolate,
     upsample,
@@ -183,6 +189,10 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",

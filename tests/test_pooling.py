@@ -133,3 +133,18 @@ def test_windows_side_by_side_and_their_adjoint_add_up() -> None:
         x = tg.randn(*shape, dtype=tg.float64)
         total = F.avg_pool2d(x, size, divisor_override=1).sum()
         assert abs(float(total - x[..., : 6 // size * size, : x.shape[-1] // size * size].sum())) < 1e-9
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_windows_drawn_at_random_shrink_by_any_factor(dims: int) -> None:
+    name = f"FractionalMaxPool{dims}d"
+    samples = np.random.default_rng(0).uniform(size=(2, 3, dims))
+    torch = pytest.importorskip("torch")
+    ours = getattr(nn, name)(2, output_ratio=0.6, return_indices=True, _random_samples=tg.tensor(samples))
+    theirs = getattr(torch.nn, name)(2, output_ratio=0.6, return_indices=True, _random_samples=torch.tensor(samples))
+    assert repr(ours) == repr(theirs)
+    agree(ours, theirs, [np.random.default_rng(1).normal(size=(2, 3, *[7, 6, 5][:dims]))], order=1)
+    assert getattr(nn, name)(2, 3)(tg.zeros(3, *[7] * dims)).shape == (3, *[3] * dims)
+    for bad, text in [({}, "either output_size or output_ratio"), ({"output_ratio": 1.5}, "between 0 and 1")]:
+        with pytest.raises(ValueError, match=f"{name}: .*{text}"):
+            getattr(nn, name)(2, **bad)

@@ -196,4 +196,35 @@ def _family(dims: int) -> list[OpSpec]:
     ]
 
 
+@st.composite
+def _random_windows(draw: Any, dims: int) -> tuple[Any, ...]:
+    """Input, window, size of the output, and the numbers that choose the windows."""
+    kernel, parts = ([draw(st.integers(1, 3)) for _ in range(dims)] for _ in range(2))
+    lead = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    # In volumes PyTorch wants one element more than the windows need.
+    sizes = [k + p - 1 + draw(st.integers(dims - 2, 2)) for k, p in zip(kernel, parts, strict=True)]
+    samples = draw(some.tensors((*lead, dims), 0.0, 0.96875))
+    return draw(some.separated((*lead, *sizes))), tuple(kernel), tuple(parts), samples.numpy()
+
+
+def _fractional(dims: int, indices: bool) -> OpSpec:
+    name = f"fractional_max_pool{dims}d" + ("_with_indices" if indices else "")
+
+    def call(library: Any, x: Any, kernel: Any, parts: Any, samples: Any) -> Any:
+        where = {"device": x.device} if isinstance(x, tg.Tensor) else {}
+        chosen = library.tensor(samples, dtype=x.dtype, **where)
+        rooms = F if library is tg else library.nn.functional
+        return getattr(rooms, name)(x, kernel, parts, _random_samples=chosen)
+
+    return OpSpec(
+        f"F.{name}",
+        lambda *args: call(tg, *args),
+        _random_windows(dims),
+        torch=call,
+        dtypes="float64",
+        errors=(Bad(lambda: (tg.zeros(1, *[2] * dims), 2, 2, np.zeros((1, 1, dims))), ValueError, "do not fit into"),),
+    )
+
+
 SPECS = [spec for dims in (1, 2, 3) for spec in _family(dims)]
+SPECS += [_fractional(dims, indices) for dims in (2, 3) for indices in (False, True)]

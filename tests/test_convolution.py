@@ -161,6 +161,30 @@ def test_half_precision_stays_half_and_sums_in_single() -> None:
     np.testing.assert_allclose(y.numpy(), float(x[0, 0, 0, 0]) * 8 * 64 * 9, rtol=1e-3)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (3, 1), (3, 2), (4, 2), (5, 1)])
+def test_single_precision_is_that_of_double_up_to_rounding(k: int, stride: int, threads: int) -> None:
+    """At sizes at which every way of the backend is taken, and shared by threads; a second time the same."""
+    single, double = (nn.Conv2d(24, 20, k, stride=stride, padding=1, dtype=d) for d in ("float32", "float64"))
+    double.load_state_dict({name: value.double() for name, value in single.state_dict().items()})
+    x = tg.randn(6, 24, 30, 26)
+    cotangent = tg.randn(single(x).shape)
+    before = tg.get_num_threads()
+    tg.set_num_threads(threads)
+    try:
+        found = []
+        for layer, dtype in ((single, tg.float32), (single, tg.float32), (double, tg.float64)):
+            leaf = x.to(dtype).clone().requires_grad_()
+            y = layer(leaf)
+            found.append([y.detach(), *tg.autograd.grad(y, [leaf, *layer.parameters()], cotangent.to(dtype))])
+    finally:
+        tg.set_num_threads(before)
+    for first, again, exact in zip(*found, strict=True):
+        assert first.equal(again)
+        scale = float(exact.abs().max())
+        np.testing.assert_allclose(first.numpy(), exact.numpy(), rtol=0, atol=1e-5 * scale)
+
+
 def test_a_frozen_layer_keeps_nothing_for_its_weight() -> None:
     x = tg.ones(1, 2, 5, 5, requires_grad=True)
     layer = nn.Conv2d(2, 3, 3).requires_grad_(False)

@@ -15,6 +15,7 @@ from benchmarks import report
 from benchmarks.harness import ROOT, Bench, Options, WorkerError
 from benchmarks.machine import available_cores, describe
 from benchmarks.registry import WORKLOADS
+from benchmarks.workloads.operations import ELEMENTWISE
 
 
 def positive(text: str) -> int:
@@ -38,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
         "workloads",
         nargs="*",
         metavar="WORKLOAD",
-        help="what to measure: workloads or the groups training (the default) and operations; see --list",
+        help="what to measure: workloads or the groups training (the default; on a GPU with elementwise), elementwise and "
+        "operations; see --list",
     )
     p.add_argument("--list", action="store_true", help="list the workloads and exit")
     p.add_argument(
@@ -90,7 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     groups: dict[str, list[str]] = {}  # an operation is a group of its sizes and kinds
     for workload in WORKLOADS.values():
-        for group in {workload.group, workload.name.partition("/")[0]}:
+        name = workload.name.partition("/")[0]
+        for group in {workload.group, name, *(["elementwise"] if name in ELEMENTWISE else [])}:
             groups.setdefault(group, []).append(workload.name)
     if args.list:
         for workload in WORKLOADS.values():
@@ -99,7 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
         single = dict.fromkeys(w.name.partition("/")[0] for w in WORKLOADS.values() if w.group == "operations")
         print(f"{'operations':<28}Single operations: {', '.join(single)}")
         return 0
-    asked = [args.profile] if args.profile else args.workloads or ["training"]
+    usual = ["training", "elementwise"] if args.device.startswith("cuda") else ["training"]
+    asked = [args.profile] if args.profile else args.workloads or usual
     names = list(dict.fromkeys(name for entry in asked for name in groups.get(entry, [entry])))
     if unknown := [name for name in names if name not in WORKLOADS]:
         print(f"unknown workload: {', '.join(unknown)} (python -m benchmarks --list names them)", file=sys.stderr)
@@ -143,6 +147,8 @@ def run(names: list[str], options: Options, path: Path | None, *, markdown: bool
                 failures[name] = [str(error)]
                 bench.close()
                 continue
+            if not results and (card := report.card(result)):
+                print(f"on {card}", flush=True)
             results.append(result)
             print(report.line(result), flush=True)
             for warning in report.warnings(result):

@@ -205,6 +205,9 @@ def _measure(workload: Workload, options: Options, workers: list[Worker]) -> dic
             **hello,
             "ms": statistics.median(block["ms"] for block in mine),
             "peak_mb": worker.peak_mb,
+            "card_ms": statistics.median(block["card_ms"] for block in mine)
+            if mine[0]["card_ms"] is not None
+            else None,
             "finite": all(block["finite"] for block in mine),
             "block_ms": [block["ms"] for block in mine],
             "block_mean_ms": [block["mean_ms"] for block in mine],

@@ -58,7 +58,20 @@ class Context:
     @property
     def on_gpu(self) -> bool:
         """Whether work is queued on a GPU, so that a clock must wait for it."""
-        return self.device.split(":")[0] != "cpu"
+        return self.device.split(":")[0] == "cuda"
+
+    @property
+    def gpu_name(self) -> str | None:
+        """The card's name where there is one."""
+        return str(self.lib.cuda.get_device_name(self.device)) if self.on_gpu else None
+
+    def event(self) -> Any:
+        """A mark in the card's queue, put there now, that knows its time; None on the CPU."""
+        if not self.on_gpu:
+            return None
+        event = self.lib.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
     def tensor(self, array: Any, *, requires_grad: bool = False) -> Any:
         """A tensor with the array's values and dtype on the device under test."""

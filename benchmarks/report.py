@@ -48,6 +48,11 @@ def line(result: dict[str, Any]) -> str:
     return f"{result['workload']:<24}{times[0]:>10}{times[1]:>10}   {ratio:<30}{peak:>12}   {', '.join(notes)}"
 
 
+def card(result: dict[str, Any]) -> str | None:
+    """The name of the GPU that a workload ran on, if it did."""
+    return next((side["gpu"] for side in result["sides"] if side.get("gpu")), None)
+
+
 def errors(result: dict[str, Any]) -> list[str]:
     """What makes the numbers worthless: different losses, or losses that are not finite."""
     found = []
@@ -116,7 +121,7 @@ def _caption(results: list[dict[str, Any]], machine: dict[str, Any], options: di
     for result in results:
         versions["NumPy"] = f"{result['sides'][0]['numpy']} ({result['sides'][0]['blas']})"
         versions |= {side["library"]: side["version"] for side in result["sides"]}
-    gpu = next((side["gpu"] for result in results for side in result["sides"] if "gpu" in side), None)
+    gpu = next(filter(None, map(card, results)), None)
     return (
         f"{gpu or machine['processor']}, {machine['cores']} cores, {options['threads']} threads, device "
         f"{options['device']}, {options['pairs']} pairs; "

@@ -89,8 +89,8 @@ class Session:
             "threads": lib.get_num_threads() if hasattr(lib, "get_num_threads") else None,
             "built_mb": self.after_import_mb,
         }
-        if ctx.on_gpu and hasattr(lib.cuda, "get_device_name"):
-            info["gpu"] = str(lib.cuda.get_device_name())
+        if ctx.on_gpu:
+            info["gpu"] = ctx.gpu_name
         return info
 
     def check(self, steps: int) -> dict[str, Any]:
@@ -105,14 +105,17 @@ class Session:
         while clock() - start < LEAD_IN_SECONDS:
             step()
         self.ctx.synchronize()
+        first = self.ctx.event()
         marks = [clock()]
         for _ in range(steps):
             result = step()
             marks.append(clock())
+        last = self.ctx.event()
         self.ctx.synchronize()
         laps = [(after - before) * 1e3 for before, after in itertools.pairwise(marks)]
         mean = (clock() - marks[0]) / steps * 1e3
         return {
+            "card_ms": first.elapsed_time(last) / steps if self.ctx.on_gpu else None,
             "ms": mean if self.ctx.on_gpu else statistics.median(laps),
             "mean_ms": mean,
             "fastest_ms": mean if self.ctx.on_gpu else min(laps),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend", default="", metavar="NAME", help="run the tests on this device, such as cuda or torch"
     )
+    parser.addoption(
+        "--stand-in", action="store_true", help="with --backend=cuda: on the stand-in for CuPy, without a card"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,6 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
     name = config.getoption("--backend")
     if name:
         os.environ["TINYGRAD_EDU_DEVICE"] = name
+    if config.getoption("--stand-in"):
+        import cupy_stub
+
+        sys.modules.update(cupy_stub.modules())
 
 
 def pytest_report_header(config: pytest.Config) -> str:

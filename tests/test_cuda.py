@@ -17,6 +17,7 @@ from tinygrad_edu import backends, generator
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The backend on the stand-in, under its own name."""
+    monkeypatch.delenv("TINYGRAD_EDU_DEVICE", raising=False)
     for name, module in cupy_stub.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(backends, "_loaded", {"cpu": backends.get("cpu")})

@@ -39,6 +39,8 @@ OPERATIONS: dict[str, Operation] = {
     "rows": lambda lib, x, y: x[lib.arange(x.shape[0] - 1, -1, -1)],
 }
 
+ELEMENTWISE = frozenset("add add_row sub mul mul_number div pow exp log tanh sigmoid relu gelu where softmax".split())
+
 
 def _register(name: str, operation: Operation, n: int, *, backward: bool) -> None:
     kind = "backward" if backward else "forward"

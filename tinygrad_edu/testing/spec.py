@@ -58,6 +58,8 @@ class OpSpec:
         In words, for the documentation.
     rtol : float
         Of the comparison of values with the reference.
+    draws : bool
+        Whether the values depend on random numbers, which a backend with a generator of its own draws otherwise.
     notes : str
         The convention at kinks and the like, for the documentation.
     methods : str
@@ -81,6 +83,7 @@ class OpSpec:
     order: int = 2
     domain: str = "all real numbers"
     rtol: float = 1e-12
+    draws: bool = False
     notes: str = ""
     methods: str = ""
     inplace: str = ""

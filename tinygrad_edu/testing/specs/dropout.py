@@ -28,6 +28,7 @@ def _noise(name: str, min_dims: int, max_dims: int, *more: Bad) -> OpSpec:
         f"F.{name}" if name != "dropout" else name,
         _seeded(getattr(F, name)),
         st.tuples(some.tensors(min_dims=min_dims, max_dims=max_dims), _P),
+        draws=True,
         errors=(Bad(lambda: (tg.ones((1,) * max_dims), 1.5), ValueError, "probability"), *more),
     )
 
@@ -52,6 +53,7 @@ SPECS = [
         "F.gumbel_softmax",
         _choice,
         st.tuples(some.tensors(min_dims=1, max_dims=2), st.sampled_from([0.5, 2.0])),
+        draws=True,
         errors=(Bad(lambda: (tg.ones(2), 0.0), ValueError, "tau must be positive"),),
     ),
 ]

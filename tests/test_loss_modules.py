@@ -279,6 +279,7 @@ def test_a_variance_below_eps_counts_as_eps_and_still_grows() -> None:
     torch = pytest.importorskip("torch")
     arrays = [np.array([0.0, 1.0]), np.array([1.0, 1.0]), np.array([0.0, 1e-9])]
     agree(nn.GaussianNLLLoss(), torch.nn.GaussianNLLLoss(), arrays, order=1)
+    agree(nn.GaussianNLLLoss(), torch.nn.GaussianNLLLoss(), [*arrays[:2], np.array([1.0, np.nan])], order=1)
     assert F.gaussian_nll_loss(tg.zeros(2), tg.ones(2), 2.0).item() == pytest.approx(0.5 * (np.log(2) + 0.5))
 
 

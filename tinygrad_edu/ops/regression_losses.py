@@ -289,7 +289,7 @@ def gaussian_nll_loss(
             f"{name}: for an input of shape {shape} the variance needs that shape, with some sizes 1 or without the last "
             f"dimension, got {tuple(var.shape)}"
         )
-    demand(var >= 0, f"{name}: a variance is negative or not a number")
+    demand(~(var < 0), f"{name}: a variance is negative")  # one that is NaN makes a loss that is NaN
     var = run1(Raised, var, eps)
     losses = 0.5 * (ew.log(var) + ew.square(input - target) / var)
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)

@@ -32,6 +32,15 @@ from tinygrad_edu.utils.data import (
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the tests fork")
 
 
+@pytest.fixture(autouse=True)
+def by_fork():
+    """Some tests hand over functions that can't be pickled; newer versions of Python don't fork unless asked to."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
 class Noisy(Dataset):
     """Samples with random numbers of the library in them, as augmentation makes them."""
 
@@ -322,9 +331,11 @@ def test_loaders_that_live_together_end_apart():
 
 
 SCRIPT = """
-import os, sys, time
+import multiprocessing, os, sys, time
 import tinygrad_edu as tg
 from tinygrad_edu.utils.data import DataLoader, Dataset
+
+multiprocessing.set_start_method("fork")
 
 class Slow(Dataset):
     def __len__(self): return 1000
@@ -368,7 +379,7 @@ def alive(pid):
     ],
 )
 def test_the_end_of_the_main_process_is_the_end_of_all(end, persistent):
-    command = [sys.executable, "-c", SCRIPT, persistent, end]
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, persistent, end]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
     ) as child:

@@ -454,3 +454,10 @@ def test_leaves_can_be_pickled():
     twin = copy.copy(base)
     twin += 1
     assert twin.tolist() == base.tolist(), "copy.copy shares memory, as it always did"
+
+
+def test_tensors_of_other_devices_come_back_to_them():
+    pytest.importorskip("array_api_strict")
+    x = tg.arange(3.0, device="strict").requires_grad_()
+    again = pickle.loads(pickle.dumps(x))
+    assert again.device == "strict" and again.tolist() == [0, 1, 2] and again.requires_grad

@@ -207,7 +207,10 @@ class Values(Interchange, Methods):
         """Pickle a leaf: its values, whether it requires a gradient, and attributes that a user gave it."""
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaf tensors can be pickled; detach() this one")
-        return _restored, (type(self), self._data, self.requires_grad, getattr(self, "__dict__", {}))
+        raw, place = self._data, self.device
+        if place.type != "cpu":  # arrays of other libraries travel as NumPy's
+            raw = backends.of(raw).to_host(raw)
+        return _restored, (type(self), raw, str(place), self.requires_grad, getattr(self, "__dict__", {}))
 
     # New tensors like this one ---------------------------------------------------------------------------------------
 
@@ -249,8 +252,11 @@ class Values(Interchange, Methods):
         return empty(*size, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
-def _restored(kind: type[Tensor], raw: Any, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
+def _restored(kind: type[Tensor], raw: Any, place: str, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
     """Make a tensor of what was pickled."""
+    if place != "cpu":
+        target = resolve(place)
+        raw = target.backend.from_host(raw, target.index or 0)
     t = kind.__new__(kind)
     t._init(raw, requires_grad)
     for name, value in attributes.items():

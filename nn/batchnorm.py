@@ -100,6 +100,10 @@ class _BatchNorm(_ChannelNorm):
     def forward(self, input: Tensor) -> Tensor:
         """The same shape; while training the running statistics follow the batch."""
         self._check_input_dim(input)
+        if input.shape[1] != self.num_features and (self.affine or self.track_running_stats):
+            raise ValueError(
+                f"{self._get_name()}: expected {self.num_features} channels, got {input.shape[1]} in shape {tuple(input.shape)}"
+            )
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
             with no_grad():

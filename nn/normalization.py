@@ -196,6 +196,10 @@ class GroupNorm(_Affine):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, …) to the same shape."""
+        if len(input.shape) < 2 or input.shape[1] != self.num_channels:
+            raise ValueError(
+                f"GroupNorm: expected an input (N, {self.num_channels}, …), got shape {tuple(input.shape)}"
+            )
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

@@ -205,11 +205,11 @@ def test_running_statistics_that_moved_on_make_an_older_graph_refuse() -> None:
     [
         (nn.BatchNorm1d(3), (3,), r"BatchNorm1d: expected 2D or 3D input, got 1D input of shape \(3,\)"),
         (nn.BatchNorm2d(3), (2, 3), r"BatchNorm2d: expected 4D input, got 2D"),
-        (nn.BatchNorm2d(3), (2, 4, 1, 1), r"batch_norm: the running_mean must have shape \(4,\), got \(3,\)"),
+        (nn.BatchNorm2d(3), (2, 4, 1, 1), r"BatchNorm2d: expected 3 channels, got 4 in shape \(2, 4, 1, 1\)"),
         (nn.InstanceNorm2d(3, affine=True), (2, 4, 2, 2), r"InstanceNorm2d: expected 3 channels, got 4"),
         (nn.LayerNorm(3), (2, 4), r"layer_norm: the input must end in dimensions of sizes \(3,\), got shape \(2, 4\)"),
-        (nn.GroupNorm(2, 4), (2, 5), r"group_norm: 5 channels cannot be divided into 2 groups"),
-        (nn.GroupNorm(2, 4), (2, 6), r"group_norm: the weight must have shape \(6,\), got \(4,\)"),
+        (nn.GroupNorm(2, 4), (2, 5), r"GroupNorm: expected an input \(N, 4, …\), got shape \(2, 5\)"),
+        (nn.GroupNorm(2, 4), (4,), r"GroupNorm: expected an input \(N, 4, …\), got shape \(4,\)"),
     ],
 )
 def test_bad_input_names_the_layer_and_the_sizes(layer: Any, shape: Any, text: str) -> None:

@@ -158,13 +158,52 @@ def test_indexing_of_every_kind(device: str) -> None:
     agree(f, device)
 
 
-def test_an_index_out_of_range_raises(device: str) -> None:
-    x = tg.zeros(3, 2, device=device)
-    for index in (3, (0, -3), [0, 3], tg.tensor([-4], device=device)):
-        with pytest.raises(IndexError):
-            x[index]
-    with pytest.raises(IndexError):
-        nn.Embedding(3, 2).to(device)(tg.tensor([3], device=device))
+# Each is given a table (3, 4) and what makes an index tensor; the message names the operation, the number and the size.
+OUT_OF_RANGE: dict[str, tuple[Callable[[Tensor, Any], Any], str]] = {
+    "a number": (lambda x, at: x[3], "getitem: .*3.*size 3"),
+    "a negative number": (lambda x, at: x[0, -5], "getitem: .*-5.*size 4"),
+    "a list": (lambda x, at: x[[0, 3]], "getitem: .*3.*size 3"),
+    "a tensor": (lambda x, at: x[at([-4])], "getitem: .*-4.*size 3"),
+    "two tensors": (lambda x, at: x[at([0, 1]), at([0, 4])], "getitem: .*4.*size 4"),
+    "writing at a number": (lambda x, at: x.__setitem__(3, 1.0), "setitem: .*3.*size 3"),
+    "writing at a tensor": (lambda x, at: x.__setitem__((0, at([4])), 1.0), "setitem: .*4.*size 4"),
+    "select": (lambda x, at: x.select(0, 3), "select: .*3.*size 3"),
+    "narrow": (lambda x, at: x.narrow(0, 2, 2), "narrow: .*size 3"),
+    "index_put": (lambda x, at: x.index_put((at([3]),), at([1.0])), "index_put: .*3.*size 3"),
+    "gather": (lambda x, at: x.gather(1, at([[0, 4]])), "gather: .*4.*size 4"),
+    "gather, negative": (lambda x, at: x.gather(1, at([[0, -1]])), "gather: .*-1.*size 4"),
+    "take_along_dim": (lambda x, at: x.take_along_dim(at([[4]]), 1), "take_along_dim: .*4.*size 4"),
+    "take_along_dim, flat": (lambda x, at: x.take_along_dim(at([12])), "take_along_dim: .*12.*size 12"),
+    "scatter": (lambda x, at: x.scatter(1, at([[0, 4]]), 1.0), "scatter: .*4.*size 4"),
+    "scatter_": (lambda x, at: x.scatter_(1, at([[0, 4]]), 1.0), "scatter_?: .*4.*size 4"),
+    "scatter_add": (lambda x, at: x.scatter_add(0, at([[0, 3]]), x), "scatter_add: .*3.*size 3"),
+    "scatter_reduce": (lambda x, at: x.scatter_reduce(0, at([[3]]), x, "amax"), "scatter_reduce: .*3.*size 3"),
+    "index_select": (lambda x, at: x.index_select(0, at([0, 3])), "index_select: .*3.*size 3"),
+    "index_add": (lambda x, at: x.index_add(0, at([3]), x[:1]), "index_add: .*3.*size 3"),
+    "index_copy": (lambda x, at: x.index_copy(0, at([-1]), x[:1]), "index_copy: .*-1.*size 3"),
+    "index_fill": (lambda x, at: x.index_fill(0, at([3]), 0.0), "index_fill: .*3.*size 3"),
+    "take": (lambda x, at: x.take(at([-13])), "take: .*-13.*size 12"),
+    "put": (lambda x, at: x.put(at([12]), at([1.0])), "put: .*12.*size 12"),
+    "embedding": (lambda x, at: F.embedding(at([3]), x), "embedding: .*3.*3 rows"),
+    "embedding, negative": (lambda x, at: F.embedding(at([-1]), x), "embedding: .*-1.*3 rows"),
+    "Embedding": (lambda x, at: nn.Embedding(3, 2).to(x.device)(at([3])), "embedding: .*3.*3 rows"),
+    "cross_entropy": (lambda x, at: F.cross_entropy(x, at([0, 1, 4])), "cross_entropy: .*4.*4 classes"),
+    "cross_entropy, negative": (lambda x, at: F.cross_entropy(x, at([0, 1, -1])), "cross_entropy: .*-1.*4 classes"),
+    "nll_loss": (lambda x, at: F.nll_loss(x, at([0, 1, 4])), "nll_loss: .*4.*4 classes"),
+    "multi_margin_loss": (lambda x, at: F.multi_margin_loss(x, at([0, 1, 4])), "multi_margin_loss: .*4.*4 classes"),
+    "one_hot": (lambda x, at: F.one_hot(at([0, 4]), 4), "one_hot: .*4.*4 classes"),
+    "one_hot, negative": (lambda x, at: F.one_hot(at([1, -1])), "one_hot: .*-1.*2 classes"),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+@pytest.mark.parametrize("place", ["cpu", *(_marked(name) for name in LIBRARIES)])
+def test_an_index_out_of_range_raises_and_writes_nothing(place: str, name: str) -> None:
+    call, message = OUT_OF_RANGE[name]
+    x = tg.arange(12.0, device=place).reshape(3, 4)
+    with pytest.raises(IndexError, match=f"^{message}"):
+        call(x, lambda values: tg.tensor(values, device=place))
+    assert x.flatten().tolist() == list(range(12))
 
 
 def test_views_share_memory_where_the_backend_has_them() -> None:
@@ -226,6 +265,71 @@ OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "adamw": lambda p: optim.AdamW(p, lr=0.1, amsgrad=True),
     "sgd": lambda p: optim.SGD(p, lr=0.5, momentum=0.9, nesterov=True, weight_decay=0.01),
 }
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("name", ["Adam", "SGD", "Adagrad", "LBFGS"])
+def test_an_optimizer_follows_a_model_that_moves(device: str, name: str, steps: int) -> None:
+    """The optimizer is made before the model moves, and its state goes along, there and back."""
+    made: dict[str, Callable[[Any], optim.Optimizer]] = {
+        "Adam": lambda p: optim.Adam(p, lr=0.1, amsgrad=True),
+        "SGD": lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+        "Adagrad": lambda p: optim.Adagrad(p, lr=0.1),
+        "LBFGS": lambda p: optim.LBFGS(p, lr=0.5, max_iter=2),
+    }
+
+    def run(places: list[str]) -> list[float]:
+        tg.manual_seed(1)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+        data = tg.rand(6, 3)
+        optimizer, losses = made[name](model.parameters()), []
+        for place in places:
+            assert model.to(place) is model
+
+            def closure(place: str = place) -> Tensor:
+                optimizer.zero_grad()
+                loss = (model(data.to(place)) - 1).square().mean()
+                loss.backward()
+                return loss
+
+            losses.append(optimizer.step(closure).item())
+        states = [v for state in optimizer.state.values() for n, v in state.items() if n != "step"]
+        assert all(v.device == places[-1] for v in states if isinstance(v, Tensor))
+        return losses
+
+    here, there = ["cpu"] * steps, [device] * 2
+    np.testing.assert_allclose(run([*here, *there, "cpu"]), run(["cpu"] * (steps + 3)), rtol=1e-5)
+
+
+class Perceptron(nn.Module):
+    """Layers with buffers and a mode: the moving averages of a normalisation are trained along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def test_training_a_perceptron_gives_the_losses_of_the_cpu(device: str) -> None:
+    def run(place: str) -> tuple[list[float], list[float]]:
+        tg.manual_seed(0)
+        model = Perceptron().to(place)
+        x, labels = tg.randn(10, 4).to(place), tg.arange(10, device=place) % 3
+        optimizer, losses = optim.SGD(model.parameters(), lr=0.3, momentum=0.9), []
+        for _ in range(6):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), labels)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.item())
+        assert all(t.device.type == place for t in model.state_dict().values())
+        return losses, model.eval()(x).flatten().tolist()
+
+    for got, want in zip(run(device), run("cpu"), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

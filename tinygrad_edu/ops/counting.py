@@ -49,9 +49,10 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes < 1 and (num_classes != -1 or not input.numel()):
         raise ValueError(f"one_hot: the number of classes must be positive, got {num_classes} for {describe(input)}")
     low, high = xp(input._data).bounds(input._data)
-    if low < 0 or (num_classes != -1 and high >= num_classes):
-        raise IndexError(f"one_hot: class {low if low < 0 else high} is out of range for {num_classes} classes")
-    return run(OneHot(), (input, high + 1 if num_classes == -1 else num_classes))
+    count = high + 1 if num_classes == -1 else num_classes
+    if low < 0 or high >= count:
+        raise IndexError(f"one_hot: class {low if low < 0 else high} is out of range for {count} classes")
+    return run(OneHot(), (input, count))
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:

@@ -172,6 +172,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             [4]])
     """
     if dim is None:
+        integers("take_along_dim", indices, input.numel())
         return gather(ravel(input), 0, ravel(indices))
     if len(shape_of(input)) != len(shape_of(indices)):
         raise ValueError(
@@ -187,4 +188,5 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     def spread(x: Any) -> Any:
         return expand(x, tuple(x.shape[i] if i == axis else n for i, n in enumerate(common)))
 
+    integers("take_along_dim", indices, input.shape[axis] if input.shape else 1)
     return gather(spread(input), axis, spread(indices)) if input.shape else gather(input, 0, indices)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu import backends
 from tinygrad_edu.hooks import RemovableHandle
 
 __all__ = ["register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
@@ -86,6 +87,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         if type(self).step is not run:
             return step(self, *args, **kwargs)
+        if backends.several_loaded:
+            self._follow_parameters()
         if self._step_called is False:
             self._step_called = True
         given: tuple[Any, ...] = (self, *args)

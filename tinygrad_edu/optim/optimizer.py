@@ -207,6 +207,12 @@ class Optimizer(Hooked):
         """
         raise NotImplementedError(f"{self._name()} has no step(): define how parameters follow their gradients")
 
+    def _follow_parameters(self) -> None:
+        """Move the state of parameters that have been moved to another device since the last step."""
+        for p, state in self.state.items():
+            for name in state.keys() - self.counters if isinstance(p, Tensor) else ():
+                state[name] = _beside(state[name], p)
+
     def _loss(self, closure: Closure | None) -> Any:
         if closure is None:
             return None
@@ -299,3 +305,12 @@ class Optimizer(Hooked):
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _beside(value: Any, p: Tensor) -> Any:
+    """A value of a state on the device of its parameter, itself where it is there."""
+    if isinstance(value, list):
+        return [_beside(v, p) for v in value]
+    if isinstance(value, Tensor) and backends.of(value._data) is not backends.of(p._data):
+        return value.to(p.device)
+    return value

@@ -65,7 +65,7 @@ def test_extensions_agree(device: str, name: str) -> None:
     assert conformance.check_extension(name, EXTENSIONS[name], device).failures == []
 
 
-CHOSEN = {"strict": 2, "torch": 4, "jax": 12}
+CHOSEN = {"strict": 4, "torch": 4, "jax": 12}
 
 
 def test_operations_agree(device: str) -> None:
@@ -95,6 +95,22 @@ def test_the_command_tells_by_its_exit_status(
     assert conformance.main(["cpu", "--only", "no such operation"]) == 1
     assert "relu" in capsys.readouterr().out
     assert conformance.main(["nowhere"]) == 2
+
+
+def test_misspelt_names_of_a_backend_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    class Misspelt(Good):
+        def to_hots(self, x: Any) -> Any:
+            return x
+
+        def exp(self, x: Any) -> Any:
+            return np.exp(x)
+
+    assert conformance.unknown_names(Misspelt()) == ["Array", "to_hots"]
+    assert all(
+        conformance.unknown_names(backends.get(name)) == []
+        for name in LIBRARIES
+        if backends.available()[name] == "ready"
+    )
 
 
 # The engine --------------------------------------------------------------------------------------------------------------
@@ -485,16 +501,19 @@ def test_importing_the_package_loads_no_other_array_library() -> None:
     assert done.stdout.strip() == "set()", done.stdout + done.stderr
 
 
-def test_the_pages_example_is_a_backend() -> None:
-    """The code of docs/backends.md prints what the page says, and conforms; in a process of its own, as it registers a class."""
+def test_the_example_is_a_backend_and_the_page_shows_it() -> None:
+    """It prints what docs/backends.md says, and conforms; in a process of its own, as it registers a class."""
     pytest.importorskip("array_api_strict")
-    page = (ROOT / "docs" / "backends.md").read_text()
+    page, example = (ROOT / "docs" / "backends.md").read_text(), ROOT / "examples" / "own_backend.py"
     (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
     (shown,) = re.findall(r"^```text\n(.*?)^```$", page, re.M | re.S)
-    check = "from tinygrad_edu.testing import conformance\nassert not conformance.main(['example', '--only', 'relu'])"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True)
+    assert code in example.read_text() and "](../examples/own_backend.py)" in page
+    done = subprocess.run([sys.executable, str(example), "--check", "relu"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith(shown)
+    assert done.stdout.startswith(shown) and "; 0 failed" in done.stdout
+    check = "import sys, own_backend as b; b.conformance.EXTENSIONS = {}; sys.exit(b.conformance.main(['example', '--examples', '1']))"
+    done = subprocess.run([sys.executable, "-c", check], cwd=example.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_page_names_what_there_is() -> None:

@@ -126,7 +126,8 @@ def _inverse_gaps(values: Any) -> Any:
     """1 / (v[j] - v[i]) for each pair, and 0 for i = j."""
     raw = getattr(values, "_data", values)
     eye = xp(raw).eye(raw.shape[-1], dtype=raw.dtype)
-    return (1 - eye) / (unsqueeze(values, -2) - unsqueeze(values, -1) + eye)
+    gaps = unsqueeze(values, -2) - unsqueeze(values, -1)
+    return 1 / (gaps + eye) * (1 - eye)
 
 
 def _require_distinct(name: str, what: str, values: Any) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, backends
+from tinygrad_edu.backends.base import DTYPES, STANDARD
 from tinygrad_edu.testing._extensions import EXTENSIONS
 from tinygrad_edu.testing.probing import signed
 
@@ -137,7 +138,7 @@ def check_operation(spec: Any, device: str, examples: int = EXAMPLES) -> Row:
     if spec.draws and type(backends.get(device)).generator is not backends.Backend.generator:
         return Row(spec.name, {"values": "own numbers"})
     row = Row(spec.name, {"values": "ok", "gradients": "-", "second": "-"})
-    times = [0.0, 0.0]
+    times: list[list[float]] = [[], []]
     checks = list(row.parts)
 
     @settings(
@@ -155,7 +156,7 @@ def check_operation(spec: Any, device: str, examples: int = EXAMPLES) -> Row:
         for i, name in enumerate(("cpu", device)):
             start = time.perf_counter()
             results.append(_run(spec, args, name, seed, spec.order))
-            times[i] += time.perf_counter() - start
+            times[i].append(time.perf_counter() - start)
         want, got = results
         for check, g, w in zip(checks, got, want, strict=True):
             if w and row.parts[check] == "-":
@@ -174,7 +175,8 @@ def check_operation(spec: Any, device: str, examples: int = EXAMPLES) -> Row:
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         row.parts["values"] = "no type" if f"is not supported on {tg.device(device).type}" in text else text
         return row
-    row.ratio = times[1] / times[0] if times[0] else None
+    here, there = (sum(t[1:] or t) for t in times)  # the first call of all also compiles, loads and fills caches
+    row.ratio = there / here if here else None
     return row
 
 
@@ -199,6 +201,13 @@ def check_kernels(device: str) -> list[Row]:
     known = sorted(backends.get("cpu").kernels)
     own = backends.get(device).kernels
     return [Row(name, {"values": "ok" if name in own else "default"}) for name in known]
+
+
+def unknown_names(backend: Any) -> list[str]:
+    """What a backend's class defines under names that are no part of the interface: its own helpers, or typing errors."""
+    own = {name for kind in type(backend).__mro__ if not issubclass(backends.Backend, kind) for name in vars(kind)}
+    public = {name for name in own if not name.startswith("_") and not hasattr(backends.Backend, name)}
+    return sorted(public - {*STANDARD, *DTYPES})
 
 
 def run(
@@ -250,6 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     defaults = sum("default" in row.parts.values() for row in rows)
     bad = sum(bool(row.failures) for row in rows)
     print(f"{len(rows) - bad} passed, of which {defaults} run a portable default; {bad} failed")
+    unknown = unknown_names(backends.get(target))
+    if unknown:
+        print(f"nothing asks for {', '.join(unknown)}: is a name misspelt?")
     for text in failures:
         print(f"  {text}")
     return int(bool(failures))

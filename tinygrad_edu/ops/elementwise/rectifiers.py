@@ -216,7 +216,7 @@ class HardSwish(Op):
 
         def slope(g: Any, x: Any) -> Any:
             curved = as_type_of((x > -3) & (x < 3), g)
-            return g * (curved * (clamp(x, -3, 3) / 3 + 0.5) + as_type_of(x >= 3, g))
+            return g * ((clamp(x, -3, 3) / 3 + 0.5) * curved + as_type_of(x >= 3, g))
 
         return in_blocks(slope, g, x)
 

@@ -244,7 +244,7 @@ def _add(slot: _Slot, g: Any, graph: bool) -> None:
     """Add a further cotangent: into memory of our own from the second on."""
     total = slot[1]
     if not slot[2]:
-        slot[1], slot[2] = total + g, not graph
+        slot[1], slot[2] = (g + total if type(g) is SparseGrad else total + g), not graph
     elif type(g) is SparseGrad and type(total) is not SparseGrad:
         slot[1] = g.add_into(total)
     else:

@@ -16,6 +16,10 @@ def on_the_cpu_only(reason: str) -> Any:
     return pytest.mark.skipif(tg.get_default_device() != "cpu", reason=reason)
 
 
+on_memory_that_is_written = pytest.mark.skipif(
+    not tg.get_default_device().backend.mutable,
+    reason="arrays here are immutable: a write makes a new one, so that others keep the old values",
+)
 on_memory_that_numpy_shares = on_the_cpu_only("writes through the NumPy array of a tensor, which is a copy elsewhere")
 on_memory_that_can_be_locked = on_the_cpu_only("arrays elsewhere cannot be write-protected")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import TwoResults, TwoResultsStatic, leaf, same
+from helpers import TwoResults, TwoResultsStatic, leaf, on_memory_that_is_written, same
 
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import grad
@@ -156,6 +156,7 @@ def test_nodes_that_keep_nothing_can_be_walked_again() -> None:
     same(x.grad, 2.0)
 
 
+@on_memory_that_is_written
 def test_a_failed_backward_changes_no_gradient() -> None:
     x, w = leaf(1.0, 2.0), leaf(3.0)
     h = x.exp()
@@ -777,6 +778,7 @@ def test_setitem_under_create_graph() -> None:
     same(hv, 24 * 25.0)
 
 
+@on_memory_that_is_written
 def test_a_leaf_is_not_written_to_inside_a_graph() -> None:
     x = leaf(1.0, 2.0)
     with pytest.raises(RuntimeError, match=r"a leaf that requires a gradient.*no_grad"):

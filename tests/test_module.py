@@ -5,6 +5,7 @@ import gc
 import weakref
 
 import pytest
+from helpers import on_memory_that_is_written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -342,6 +343,7 @@ def test_deepcopy_is_independent_and_leaves_gradients_behind():
 # state_dict ----------------------------------------------------------------------------------------------------------
 
 
+@on_memory_that_is_written
 def test_state_dict_shares_memory_and_carries_no_graph():
     net = Net()
     state = net.state_dict()
@@ -480,7 +482,7 @@ def test_repr_is_indented_like_pytorchs():
         "  (gone): None\n"
         ")"
     )
-    assert repr(nn.Parameter(tg.ones(1))) == "Parameter containing:\ntensor([1.], requires_grad=True)"
+    assert repr(nn.Parameter(tg.ones(1, device="cpu"))) == "Parameter containing:\ntensor([1.], requires_grad=True)"
 
 
 def test_dir_completes_members_but_no_numbers():

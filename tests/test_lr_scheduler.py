@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -167,6 +168,13 @@ def test_rates_are_exactly_those_of_pytorch(
             scheduler.step()
 
 
+def with_counters(state: Any) -> Any:
+    """A state of ours as PyTorch has it: its milestones are a Counter, which no file of ours holds."""
+    if isinstance(state, dict):
+        return {k: Counter(v) if k == "milestones" else with_counters(v) for k, v in state.items()}
+    return [with_counters(v) for v in state] if isinstance(state, list) else state
+
+
 @early
 @given(simple | composed(), st.integers(1, 10))
 def test_states_go_to_pytorch_and_back(make: Build, epochs: int) -> None:
@@ -183,7 +191,7 @@ def test_states_go_to_pytorch_and_back(make: Build, epochs: int) -> None:
     c, d = make(torch.optim.lr_scheduler, optimizers[0]), make(lr_scheduler, optimizers[1])
     optimizers[0].load_state_dict(theirs.state_dict())
     optimizers[1].load_state_dict(to_ours(theirs.state_dict()))
-    c.load_state_dict(found)
+    c.load_state_dict(with_counters(found))
     d.load_state_dict(wanted)
     for _ in range(5):
         for step in (optimizers[0].step, optimizers[1].step, a.step, c.step, d.step):

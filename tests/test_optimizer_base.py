@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -345,6 +345,9 @@ def test_lbfgs_takes_pytorchs_steps(options: dict[str, Any], seed: int) -> None:
             losses.append(optimizer.step(closure).item())
             points.append(np.concatenate([a.detach().numpy().ravel(), b.detach().numpy()]))
         runs.append((losses, points, calls[0], optimizer))
+    assume(
+        max(runs[0][0]) < 100
+    )  # a step of fixed size may lose the valley; from there on rounding grows without bound
     np.testing.assert_allclose(runs[1][0], runs[0][0], rtol=1e-8, atol=1e-14)
     np.testing.assert_allclose(runs[1][1], runs[0][1], rtol=1e-7, atol=1e-7)
     assert runs[1][2] == runs[0][2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import io
 import math
 from typing import Any
@@ -37,8 +38,9 @@ few = settings(max_examples=settings().max_examples // 4)
 @pytest.fixture(autouse=True)
 def muon_without_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch's Muon rounds to eight bits on the way, which NumPy has no type for: let it keep the parameter's type."""
-    torch = pytest.importorskip("torch")
-    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    if importlib.util.find_spec("torch") is not None:
+        torch = importlib.import_module("torch")
+        monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
 
 
 @pytest.mark.parametrize("name", SHARED)

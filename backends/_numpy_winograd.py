@@ -6,6 +6,9 @@ rows and columns are transformed one after the other. Here Aᵀ and Bᵀ are blo
 the picture: they cut it into tiles, put the zeros around it and drop what sticks out at its end, so that no element is
 copied to a tile. Their transposes do the same for gradients.
 
+An infinity or NaN in the input is one in all results of its stretch of up to 28 rows and columns, since infinity times zero is not a
+number; a plain sum would keep it within the window.
+
 Layouts: x (N, C, H, W); transformed (n·tw, n·th, N·C) for th × tw tiles, which is (n, tw, n, th·N, C) for the products
 with the weight (n, 1, n, O, C).
 """

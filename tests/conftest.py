@@ -37,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.modules.update(cupy_stub.modules())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the CPU alone when the tests run on another device."""
+    if config.getoption("--backend") not in ("", "cpu"):
+        for item in items:
+            if item.get_closest_marker("cpu"):
+                item.add_marker(pytest.mark.skip(reason="is about the NumPy backend"))
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """Say where the tests run."""
     return f"tinygrad_edu: tests on {tg.get_default_device()}"

@@ -393,6 +393,5 @@ def modules() -> dict[str, types.ModuleType]:
     return {
         "cupy": cupy,
         "cupyx": cupyx,
-        "array_api_compat": types.ModuleType("array_api_compat"),
         "array_api_compat.cupy": cupy,
     }

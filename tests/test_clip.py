@@ -129,6 +129,7 @@ def test_clipped_values_are_those_of_pytorch(shapes: list[tuple[int, ...]], limi
     assert all(p.grad is g for p, g in zip(ours, held, strict=True))
 
 
+@pytest.mark.cpu
 @given(orders, st.booleans(), seeds)
 def test_gradients_of_embeddings_are_clipped_as_dense_ones_are(order: float, by_value: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -105,6 +105,7 @@ def test_grad_mode_on_a_generator() -> None:
         next(it)
 
 
+@pytest.mark.cpu
 def test_modes_belong_to_a_thread() -> None:
     seen: dict[str, Any] = {}
     tg.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from common import Parser, number
@@ -41,7 +42,11 @@ def build_parser() -> Parser:
     training.add_argument("--warmup", type=number(float, 0, 1), default=0.05, help="share of steps in which it rises")
     training.add_argument("--clip", type=number(float, 0, above=True), default=1.0, help="largest norm of the gradient")
     training.add_argument("--seed", type=number(int, 0), default=0, help="fixes parameters, dropout and samples")
-    training.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, ...")
+    training.add_argument(
+        "--device",
+        default=os.environ.get("TINYGRAD_EDU_DEVICE", "cpu"),
+        help="where to compute: cpu, cuda, cuda:1, ...",
+    )
 
     files = parser.add_argument_group("files")
     files.add_argument("--out", metavar="DIR", type=Path, default=Path("runs/char_lm"), help="where to save everything")

@@ -40,7 +40,7 @@ def peak_counter(hook_class: type, used: int, index: int) -> Any:
     """A hook for CuPy's memory pool that knows the most bytes in use on card ``index`` since it was made; ``used`` are in use now."""
 
     class Peak(hook_class):  # type: ignore[misc]  # a class of a library that is not there at type checks
-        name = "tinygrad_edu_peak"
+        name = f"tinygrad_edu_peak_{index}"  # CuPy wants a name of its own for each
 
         def __init__(self) -> None:
             self.used = self.peak = used

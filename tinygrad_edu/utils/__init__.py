@@ -1,5 +1,5 @@
-"""Helpers around training: `tinygrad_edu.utils.data` and `tinygrad_edu.utils.checkpoint`."""
+"""Helpers around training: `tinygrad_edu.utils.data`, `tinygrad_edu.utils.checkpoint` and `tinygrad_edu.utils.bptt`."""
 
-from tinygrad_edu.utils import checkpoint, data
+from tinygrad_edu.utils import bptt, checkpoint, data
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["bptt", "checkpoint", "data"]

@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/ensemble.py --members 7
+    python examples/ensemble.py --members 15
 
 What there is to learn from it: networks that start from other weights make other errors. The mean of their
 probabilities cancels what each got wrong by chance. The gain is the larger the less they agree on their errors; all
@@ -21,9 +21,9 @@ from tinygrad_edu import nn, optim, plots
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train all members, and return the accuracies of the mean member, the best one, and all together."""
     parser = build_parser(__doc__, "ensemble")
-    parser.add_argument("--members", type=number(int, 2), default=5, help="how many networks")
+    parser.add_argument("--members", type=number(int, 2), default=7, help="how many networks")
     parser.add_argument("--epochs", type=number(int, 1), default=20, help="passes of each")
-    parser.add_argument("--images", type=number(int, 20), default=400, help="training images")
+    parser.add_argument("--images", type=number(int, 20), default=200, help="training images")
     args = begin(parser, argv)
     x, y, x_test, y_test = digits()
     train, test = (x[: args.images], y[: args.images]), (x_test, y_test)

@@ -331,10 +331,11 @@ def test_loaders_that_live_together_end_apart():
 
 
 SCRIPT = """
-import multiprocessing, os, sys, time
+import multiprocessing, os, signal, sys, time
 import tinygrad_edu as tg
 from tinygrad_edu.utils.data import DataLoader, Dataset
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without one
 multiprocessing.set_start_method("fork")
 
 class Slow(Dataset):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
-    """The covariances of variables, one a row, of which each column is an observation: (V, N) → (V, V), or (N,) → ().
+    """The covariances of variables, one a row, of which each column is an observation: (V, N) → (V, V); of a single one → ().
 
     C[i, j] = Σₖ wₖ (xᵢₖ - x̄ᵢ)(xⱼₖ - x̄ⱼ) / (Σₖ wₖ - correction)
 
@@ -69,7 +69,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
     if not isinstance(divisor, int):
         divisor = clamp(divisor, min=0)
     out = matmul(scaled, centred.mT) / (max(divisor, 0) if isinstance(divisor, int) else divisor)
-    return out if len(shape) == 2 else reshape(out, ())
+    return reshape(out, ()) if x.shape[0] == 1 else out
 
 
 def corrcoef(input: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ def _weighted(draw: Any) -> tuple[Any, ...]:
 
 
 def _cov(library: Any, x: Any, correction: int, often: Any, much: Any) -> Any:
-    return library.cov(x, correction=correction, fweights=often, aweights=much)
+    """With factors of 1, since PyTorch writes to leaves here and then refuses its own write."""
+    return library.cov(x * 1, correction=correction, fweights=often, aweights=None if much is None else much * 1)
 
 
 @st.composite

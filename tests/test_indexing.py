@@ -479,7 +479,7 @@ def test_writing_agrees_with_torch(name: str, data: st.DataObject) -> None:
         (lambda x: x.gather(1, tg.tensor([[3]])), "gather", "3"),
         (lambda x: x.index_select(0, tg.tensor([0, 7])), "index_select", "7"),
         (lambda x: x.take(tg.tensor([6])), "take", "6"),
-        (lambda x: x.take_along_dim(tg.tensor([[9]]), 1), "gather", "9"),
+        (lambda x: x.take_along_dim(tg.tensor([[9]]), 1), "take_along_dim", "9"),
         (lambda x: x.scatter(0, tg.tensor([[4]]), 1.0), "scatter", "4"),
         (lambda x: x.scatter_add(0, tg.tensor([[-1]]), tg.ones(1, 1)), "scatter_add", "-1"),
         (lambda x: x.scatter_reduce(0, tg.tensor([[2]]), tg.ones(1, 1), "sum"), "scatter_reduce", "2"),

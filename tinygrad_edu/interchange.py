@@ -99,6 +99,10 @@ def borrowed(data: Any, target: device | None = None) -> Any:
     None where ``data`` is nothing of the kind. Memory that a library takes for immutable is copied into it.
     """
     source = data
+    if getattr(source, "requires_grad", False) is True:  # its library would go on without the gradient
+        raise BufferError(
+            f"an array of {type(source).__module__} that requires a gradient is not taken; use its detach()"
+        )
     if not backends.is_array(source):
         if hasattr(source, "__cuda_array_interface__") and not hasattr(source, "__dlpack__"):
             return backends.get("cuda").asarray(source)

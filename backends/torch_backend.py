@@ -53,7 +53,7 @@ class TorchBackend(Backend):
         return x.untyped_storage()
 
     def owns(self, x: Array) -> bool:
-        return bool(x.untyped_storage().nbytes() == x.nbytes)
+        return not x._is_view() and bool(x.untyped_storage().nbytes() == x.nbytes)
 
     def is_view(self, view: Array, of: Array) -> bool:
         return bool(view.untyped_storage().data_ptr() == of.untyped_storage().data_ptr()) and view.numel() > 0
@@ -68,7 +68,7 @@ class TorchBackend(Backend):
         return x.clone(memory_format=self._torch.contiguous_format)
 
     def alias(self, x: Array) -> Array:
-        return x.detach()
+        return x.view_as(x)  # a view, unlike detach(), and told as one by owns()
 
     def copy(self, x: Array) -> Array:
         return x.clone()

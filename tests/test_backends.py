@@ -459,6 +459,29 @@ def test_what_operations_create_is_where_their_arguments_are() -> None:
     assert [text for row in rows for text in row.failures] == []
 
 
+def test_a_view_does_not_own_its_memory_however_large_it_is(device: str) -> None:
+    """What owns its memory may be added to in place: a view of the whole of an array of one element must not."""
+    raw = tg.ones(1, 1, device=device)._data
+    ns = tg.backends.of(raw)
+    views = [ns.reshape(raw, (1,)), ns.broadcast_to(raw, (1, 1)), ns.permute_dims(raw, (1, 0)), ns.alias(raw), raw[...]]
+    assert not any(ns.owns(view) for view in views if view is not raw)
+
+
+def test_second_derivatives_of_sequences_of_one_element_are_those_of_the_cpu(device: str) -> None:
+    def derivatives(where: str) -> list[float]:
+        values = ([[[0.5]], [[-1.0]]], [[0.75]], [[-0.5]], [0.25], [1.0])
+        leaves = [tg.tensor(v, dtype=tg.float64, device=where, requires_grad=True) for v in values]
+        x, w, u, b, c = leaves
+        h = tg.zeros(1, 1, dtype=tg.float64, device=where)
+        for x_t in x:
+            h = (F.linear(x_t, w, b) + F.linear(h, u, c)).tanh()
+        first = tg.autograd.grad(h.sum(), leaves, create_graph=True)
+        total = sum((g * (i + 1)).sum() for i, g in enumerate(first))
+        return [v for g in tg.autograd.grad(total, leaves) for v in g.flatten().tolist()]
+
+    assert derivatives(device) == pytest.approx(derivatives("cpu"), abs=1e-12)
+
+
 def test_each_device_has_random_numbers_of_its_own(device: str) -> None:
     tg.manual_seed(3)
     first = tg.rand(4, device=device)

@@ -120,6 +120,7 @@ def test_states_of_any_structure():
     assert ended[0].sum(2).tolist() == [[0.0, 3.0]]
 
 
+@pytest.mark.cpu
 def test_memory_is_flat_in_the_length_of_the_stream():
     layer, head = nn.GRU(4, 8), nn.Linear(8, 4)
     optimizer = optim.SGD([*layer.parameters(), *head.parameters()], lr=0.1)

@@ -76,7 +76,7 @@ def test_a_packed_sequence_is_a_tuple_with_conversions():
     data, sizes, order, places = packed
     assert sizes.tolist() == [2, 1] and order.tolist() == [1, 0] and places.tolist() == [1, 0]
     assert packed.float().data.dtype is tg.float32 and packed.to(tg.float32).batch_sizes is sizes
-    assert packed.to("cpu") is packed and not packed.is_cuda
+    assert packed.to(data.device) is packed and packed.is_cuda == data.is_cuda
     assert invert_permutation(None) is None
     assert isinstance(packed.half(), PackedSequence) and data.dtype is tg.float64
 
@@ -92,8 +92,12 @@ BAD = {
     "trailing": (lambda: pad_sequence([tg.zeros(1, 2), tg.zeros(1, 3)]), ValueError, "trailing"),
     "total": (lambda: pad_packed_sequence(pack_sequence([tg.zeros(3)]), total_length=2), ValueError, "total_length"),
     "no pack": (lambda: pad_packed_sequence(tg.zeros(3)), TypeError, "PackedSequence"),
-    "growing": (lambda: PackedSequence(tg.zeros(3, 1), tg.tensor([1, 2])), ValueError, "must fall"),
-    "rows": (lambda: PackedSequence(tg.zeros(4, 1), tg.tensor([2, 1])), ValueError, "add up to the 4 rows"),
+    "growing": (lambda: PackedSequence(tg.zeros(3, 1), tg.tensor([1, 2], device="cpu")), ValueError, "must fall"),
+    "rows": (
+        lambda: PackedSequence(tg.zeros(4, 1), tg.tensor([2, 1], device="cpu")),
+        ValueError,
+        "add up to the 4 rows",
+    ),
     "size": (lambda: nn.LSTM(3, 4)(pack_sequence([tg.zeros(2, 2)])), ValueError, "input_size = 3"),
     "state": (lambda: nn.GRU(2, 4)(pack_sequence([tg.zeros(2, 2)]), tg.zeros(1, 2, 4)), ValueError, "initial state"),
     "projection": (lambda: nn.LSTM(2, 3, proj_size=3), ValueError, "proj_size"),

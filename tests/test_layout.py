@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"tinygrad_edu": "tinygrad_edu", "backends": "tinygrad_edu/backends", "nn": "tinygrad_edu/nn"}
 # Host-side code: it reads files and makes pictures, never tensors' values, so it may know NumPy.
-HOST_SIDE = ("serialization", "utils/data/", "transforms/", "datasets/", "testing", "plots")
+HOST_SIDE = ("serialization", "utils/data/", "transforms/", "datasets/", "testing", "plots", "text/")
 CORE = ("_state.py", "grad_mode.py", "node.py", "function.py", "autograd.py")  # modes, node, apply, backward, grad
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "scipy", "torch", "jax", "array_api_strict"}
 
@@ -52,7 +52,7 @@ def room(place):
     doors = ("tinygrad_edu/__init__.py", "tinygrad_edu/testing/specs/", "tinygrad_edu/optim/swa_utils.py")
     if place.startswith(doors):
         return "door"
-    return {"backends": "backends", "nn": "nn"}.get(place.split("/")[1], "engine")
+    return {"backends": "backends", "nn": "nn", "models": "models"}.get(place.split("/")[1], "engine")
 
 
 def inside(name, package):
@@ -68,6 +68,8 @@ def complaints(text, place):
             bad.add(f"a backend imports {name}")
         if where == "engine" and inside(name, "tinygrad_edu.nn"):
             bad.add(f"the engine imports {name}")
+        if where in ("engine", "nn") and inside(name, "tinygrad_edu.models"):
+            bad.add(f"{name} is imported below the models")
         free = where == "backends" or place.removeprefix("tinygrad_edu/").startswith(HOST_SIDE)
         if not free and name.split(".")[0] in ARRAY_LIBRARIES:
             bad.add(f"{name} is imported outside of backends")
@@ -89,6 +91,8 @@ def test_imports_point_one_way(path, place):
         ("import tinygrad_edu.nn.module as m", "tinygrad_edu/optim/sgd.py"),
         ("from ..nn import Linear", "tinygrad_edu/ops/x.py"),
         ("import importlib\nimportlib.import_module('tinygrad_edu.nn')", "tinygrad_edu/x.py"),
+        ("from ..models import beam_search", "tinygrad_edu/nn/rnn.py"),
+        ("from ..models import beam_search", "tinygrad_edu/text/vocabulary.py"),
         ("import numpy as np", "tinygrad_edu/tensor.py"),
         ("def f():\n    import cupy", "tinygrad_edu/nn/linear.py"),
         ("from numpy.linalg import norm", "tinygrad_edu/nn/linear.py"),

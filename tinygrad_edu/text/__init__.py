@@ -1,0 +1,1 @@
+"""Text on its way to tensors: tokens, vocabularies, corpora, and what counting words tells."""

@@ -62,7 +62,7 @@ def save(obj: Any, f: Path | IO[bytes]) -> None:
         raise IsADirectoryError(f"save: {os.fspath(f)!r} is a directory; give the name of a file in it")
     if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(f"save: there is no directory {os.path.dirname(path)!r} to write into")
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         try:
             save_file(encoder.arrays, temporary, metadata)
         except SafetensorError as error:
@@ -84,7 +84,7 @@ def _clear(directory: str, prefix: str) -> None:
 
 
 @contextmanager
-def _replacing(path: str) -> Iterator[str]:
+def replacing(path: str) -> Iterator[str]:
     """Yield a temporary name in the same directory; what was written there replaces `path` if all goes well."""
     directory, base = os.path.split(path)
     prefix = f".{base[:100]}."

@@ -40,6 +40,13 @@ from tinygrad_edu.nn.adaptive_pooling import (
     FractionalMaxPool3d,
 )
 from tinygrad_edu.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
+from tinygrad_edu.nn.alignment import (
+    AdditiveAttention,
+    AlignmentAttention,
+    ConcatAttention,
+    DotAttention,
+    GeneralAttention,
+)
 from tinygrad_edu.nn.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -183,6 +190,8 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AdditiveAttention",
+    "AlignmentAttention",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -199,6 +208,7 @@ __all__ = [
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
+    "ConcatAttention",
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
@@ -211,6 +221,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DotAttention",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -224,6 +235,7 @@ __all__ = [
     "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
+    "GeneralAttention",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",

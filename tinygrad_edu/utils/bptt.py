@@ -10,7 +10,7 @@ trajectories, 1990.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from tinygrad_edu.errors import describe
@@ -19,11 +19,14 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Chunk", "TruncatedBPTT", "detach_state", "map_state", "parallel_streams", "reset_state"]
 
-State = Any  # a tensor, None, or tuples, lists and dicts of states
+State = Any  # a tensor, None, or tuples, lists, dicts and data classes of states
 
 
-def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
+def map_state(function: Callable[[Any], Any], state: State, is_leaf: Callable[[State], bool] | None = None) -> State:
     """Apply a function to every tensor of a state of any structure; the structure stays.
+
+    A structure is made of tuples, named tuples, lists, dicts and data classes. What `is_leaf` says yes to is handed to
+    the function whole.
 
     Examples
     --------
@@ -31,14 +34,17 @@ def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
     >>> map_state(lambda t: t + 1, (tg.zeros(1), {"c": [tg.ones(1)]}))
     (tensor([1.]), {'c': [tensor([2.])]})
     """
-    if isinstance(state, Tensor):
+    if isinstance(state, Tensor) or (is_leaf is not None and is_leaf(state)):
         return function(state)
     if isinstance(state, dict):
-        return type(state)({key: map_state(function, part) for key, part in state.items()})
+        return type(state)({key: map_state(function, part, is_leaf) for key, part in state.items()})
     if isinstance(state, tuple) and hasattr(state, "_fields"):  # a named tuple takes its fields one by one
-        return type(state)(*(map_state(function, part) for part in state))
+        return type(state)(*(map_state(function, part, is_leaf) for part in state))
     if isinstance(state, (tuple, list)):
-        return type(state)(map_state(function, part) for part in state)
+        return type(state)(map_state(function, part, is_leaf) for part in state)
+    if is_dataclass(state) and not isinstance(state, type):
+        changed = {f.name: map_state(function, getattr(state, f.name), is_leaf) for f in fields(state) if f.init}
+        return replace(state, **changed)
     return state
 
 

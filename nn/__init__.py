@@ -57,6 +57,7 @@ from tinygrad_edu.nn.batchnorm import (
 )
 from tinygrad_edu.nn.containers import ModuleDict, ModuleList, Sequential
 from tinygrad_edu.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from tinygrad_edu.nn.crf import LinearChainCRF
 from tinygrad_edu.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -269,6 +270,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearChainCRF",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

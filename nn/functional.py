@@ -33,6 +33,7 @@ from tinygrad_edu.ops.convolution import (
     conv_transpose3d,
 )
 from tinygrad_edu.ops.counting import one_hot
+from tinygrad_edu.ops.crf import crf_log_partition, crf_marginals, crf_score, viterbi_decode
 from tinygrad_edu.ops.cross_entropy import cross_entropy, nll_loss
 from tinygrad_edu.ops.ctc import ctc_loss
 from tinygrad_edu.ops.distance_losses import (
@@ -177,6 +178,9 @@ __all__ = [
     "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
+    "crf_log_partition",
+    "crf_marginals",
+    "crf_score",
     "cross_entropy",
     "ctc_loss",
     "dropout",
@@ -272,6 +276,7 @@ __all__ = [
     "upsample",
     "upsample_bilinear",
     "upsample_nearest",
+    "viterbi_decode",
 ]
 
 _threshold = threshold  # `threshold_` has an argument of that name

@@ -174,6 +174,23 @@ def test_indexing_of_every_kind(device: str) -> None:
     agree(f, device)
 
 
+def test_a_write_at_numbers_and_arrays_arrives(device: str) -> None:
+    def f(values: Any, source: Any) -> Any:
+        x, v = values.clone(), source.square()
+        x[0, 1:, [0, 2]] = v
+        x[:, 0, x[0, 0] > 5] = -1.0
+        (x * x).sum().backward()
+        return [x, values.grad, source.grad]
+
+    def run(where: str) -> Any:
+        values = moved([[[float(i * 12 + j * 4 + k) for k in range(4)] for j in range(3)] for i in range(2)], where)
+        source = moved([[1.0, 2.0], [3.0, 4.0]], where)
+        return f(values.requires_grad_(), source.requires_grad_())
+
+    for here, there in zip(run("cpu"), run(device), strict=True):
+        assert here.tolist() == there.tolist()
+
+
 # Each is given a table (3, 4) and what makes an index tensor; the message names the operation, the number and the size.
 OUT_OF_RANGE: dict[str, tuple[Callable[[Tensor, Any], Any], str]] = {
     "a number": (lambda x, at: x[3], "getitem: .*3.*size 3"),

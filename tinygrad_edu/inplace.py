@@ -57,7 +57,11 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if not basic:
         first, raw = numbers_first(raw)
         if first is not None:
-            x, index = x[first], raw
+            part = x[first]
+            write_at(part, spelled_out(part._data, raw), value)
+            if not xp(x._data).mutable:  # the part is no view there, so the write has to be told to the whole
+                write_at(x, first, part)
+            return
     write_at(x, spelled_out(x._data, raw), value)
 
 

@@ -65,6 +65,7 @@ from tinygrad_edu.nn.dropout import (
     Dropout2d,
     Dropout3d,
     FeatureAlphaDropout,
+    VariationalDropout,
 )
 from tinygrad_edu.nn.flatten import Flatten, Unflatten
 from tinygrad_edu.nn.lazy import (
@@ -110,6 +111,13 @@ from tinygrad_edu.nn.loss_regression import (
 )
 from tinygrad_edu.nn.loss_sequence import CTCLoss
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.more_cells import (
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
+    LayerNormRNNCell,
+    LeakyRNNCell,
+    SkipRNNCell,
+)
 from tinygrad_edu.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tinygrad_edu.nn.padding import (
     CircularPad1d,
@@ -157,6 +165,7 @@ from tinygrad_edu.nn.rectifiers import (
     Softshrink,
     Threshold,
 )
+from tinygrad_edu.nn.recurrence import Recurrence, unroll
 from tinygrad_edu.nn.resampling import (
     ChannelShuffle,
     Fold,
@@ -255,6 +264,9 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LayerNormGRUCell",
+    "LayerNormLSTMCell",
+    "LayerNormRNNCell",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
@@ -268,6 +280,7 @@ __all__ = [
     "LazyInstanceNorm2d",
     "LazyInstanceNorm3d",
     "LazyLinear",
+    "LeakyRNNCell",
     "LeakyReLU",
     "Linear",
     "LinearChainCRF",
@@ -305,6 +318,7 @@ __all__ = [
     "RReLU",
     "ReLU",
     "ReLU6",
+    "Recurrence",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -314,6 +328,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SkipRNNCell",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -334,10 +349,12 @@ __all__ = [
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "VariationalDropout",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
     "functional",
     "init",
+    "unroll",
     "utils",
 ]

@@ -38,6 +38,7 @@ __all__ = [
     "orthogonal_",
     "sparse",
     "sparse_",
+    "spectral_radius_",
     "trunc_normal_",
     "uniform",
     "uniform_",
@@ -196,6 +197,67 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     tensor.normal_(0, std, generator=generator)
     order = rand(rows, columns, device=tensor.device, generator=generator).argsort(0)
     return tensor.masked_fill_(order < math.ceil(sparsity * rows), 0)
+
+
+@no_grad()
+def spectral_radius_(
+    tensor: Tensor, radius: float = 0.9, density: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Fill a square matrix with normal numbers, and scale it so that its largest eigenvalue has a given absolute value.
+
+    States that go through such a recurrent matrix grow or fade by this factor a step. Source: Jaeger, The "echo state"
+    approach to analysing and training recurrent neural networks (2001).
+
+    Parameters
+    ----------
+    radius : float, default 0.9
+        The spectral radius.
+    density : float, default 1.0
+        The share of elements that are not zero, in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        When the tensor is no square matrix, `radius` negative, or `density` no share.
+    RuntimeError
+        When too few elements are left for an eigenvalue other than zero.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import nn
+    >>> w = nn.init.spectral_radius_(tg.empty(50, 50, dtype=tg.float64), 0.8)
+    >>> tg.linalg.matrix_norm(tg.linalg.matrix_power(w, 2000)).item() < 0.81**2000
+    True
+    """
+    if tensor.dim() != 2 or tensor.shape[0] != tensor.shape[1]:
+        raise ValueError(f"spectral_radius_: expected a square matrix, got shape {tuple(tensor.shape)}")
+    if radius < 0:
+        raise ValueError(f"spectral_radius_: radius must not be negative, got {radius}")
+    if not 0 < density <= 1:
+        raise ValueError(f"spectral_radius_: density must be above 0 and at most 1, got {density}")
+    tensor.normal_(generator=generator)
+    if density < 1:
+        tensor.masked_fill_(rand(tensor.shape, device=tensor.device, generator=generator) >= density, 0)
+    found = _spectral_radius(tensor)
+    if not found:
+        raise RuntimeError(
+            f"spectral_radius_: all eigenvalues of the matrix of shape {tuple(tensor.shape)} and density {density} are zero"
+        )
+    return tensor.mul_(radius / found)
+
+
+def _spectral_radius(matrix: Tensor) -> float:
+    """The largest absolute value of an eigenvalue, by Gelfand's formula lim ‖Aᵏ‖^(1/k) at k = 2⁴⁰, squaring again and again."""
+    power, log = matrix.double(), 0.0
+    for i in range(41):
+        size = linalg.vector_norm(power).item()
+        if size == 0:
+            return 0.0
+        log += math.log(size) / 2**i
+        power = power / size
+        power = power @ power
+    return math.exp(log)
 
 
 @no_grad()

@@ -51,8 +51,9 @@ class RNNCellBase(Module):
     def reset_parameters(self) -> None:
         """Draw all weights and biases anew from U(-1/√H, 1/√H)."""
         bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size else 0.0
-        for weight in self.parameters():
-            init.uniform_(weight, -bound, bound)
+        for name, parameter in self.named_parameters(recurse=False):
+            if name.startswith(("weight_", "bias_")):
+                init.uniform_(parameter, -bound, bound)
 
     def _input(self, input: Any) -> Tensor:
         """The input, checked, as (N, I)."""

@@ -1,4 +1,4 @@
-"""Weights in polar coordinates, with a bounded singular value, or orthogonal."""
+"""Weights in polar coordinates, with a bounded singular value, orthogonal, or with elements dropped while training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinygrad_edu.ops.elementwise import sign, where
 from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_drop", "weight_norm"]
 
 
 def _weight_of(function: str, module: Module, name: str) -> Tensor:
@@ -322,3 +322,64 @@ def orthogonal(
         raise ValueError(f"orthogonal: orthogonal_map must be one of {', '.join(_MAPS)}, got {orthogonal_map!r}")
     made = _Orthogonal(weight, orthogonal_map, use_trivialization)
     return register_parametrization(module, name, made, unsafe=True)
+
+
+# Weight drop -----------------------------------------------------------------------------------------------------------
+
+
+class _WeightDrop(Module):
+    """Dropout of a weight's elements."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return F.dropout(weight, self.p, self.training)
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        return value
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def weight_drop(module: Module, name: str = "weight", p: float = 0.5) -> Module:
+    """Drop elements of a weight with probability p while training, and scale the others by 1 / (1 - p).
+
+    A layer reads its weight once a call, so a recurrent layer has the same connections at all of its steps: on
+    ``"weight_hh_l0"`` of an LSTM this is the regularisation of recurrence that AWD-LSTM uses.
+    Sources: Wan et al., Regularization of neural networks using DropConnect, ICML (2013); Merity, Keskar and Socher,
+    Regularizing and optimizing LSTM language models, ICLR (2018).
+
+    Parameters
+    ----------
+    module : Module
+    name : str, default "weight"
+        The parameter.
+    p : float, default 0.5
+
+    Returns
+    -------
+    Module
+        The module itself, with ``parametrizations.weight.original``, which is trained.
+
+    Raises
+    ------
+    ValueError
+        When there is no such parameter, or `p` is not a probability.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn
+    >>> lstm = weight_drop(nn.LSTM(10, 100), "weight_hh_l0", p=0.5)
+    >>> 0.4 < (lstm.weight_hh_l0 == 0).float().mean().item() < 0.6
+    True
+    >>> (lstm.eval().weight_hh_l0 == 0).any().item()
+    False
+    """
+    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        raise ValueError(f"weight_drop: p must be a probability between 0 and 1, got {p!r}")
+    _weight_of("weight_drop", module, name)
+    register_parametrization(module, name, _WeightDrop(p))
+    return module

@@ -78,7 +78,7 @@ def select_rows(state: State, index: Tensor, dim: int = 1) -> State:
             raise ValueError(f"select_rows: a state of shape {tuple(part.shape)} has no sequences in dimension {dim}")
         return part.index_select(dim, index)
 
-    return map_state(chosen, state, lambda part: callable(getattr(part, "select_rows", None)))
+    return map_state(chosen, state, is_leaf=lambda part: callable(getattr(part, "select_rows", None)))
 
 
 def generate(

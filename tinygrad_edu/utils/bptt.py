@@ -22,29 +22,37 @@ __all__ = ["Chunk", "TruncatedBPTT", "detach_state", "map_state", "parallel_stre
 State = Any  # a tensor, None, or tuples, lists, dicts and data classes of states
 
 
-def map_state(function: Callable[[Any], Any], state: State, is_leaf: Callable[[State], bool] | None = None) -> State:
+def map_state(
+    function: Callable[..., Any], state: State, *others: State, is_leaf: Callable[[State], bool] | None = None
+) -> State:
     """Apply a function to every tensor of a state of any structure; the structure stays.
 
     A structure is made of tuples, named tuples, lists, dicts and data classes. What `is_leaf` says yes to is handed to
-    the function whole.
+    the function whole. With `others`, states of the same structure, the function gets the corresponding tensors of all.
 
     Examples
     --------
     >>> import tinygrad_edu as tg
     >>> map_state(lambda t: t + 1, (tg.zeros(1), {"c": [tg.ones(1)]}))
     (tensor([1.]), {'c': [tensor([2.])]})
+    >>> map_state(lambda a, b: a - b, (tg.ones(1),), (tg.ones(1),))
+    (tensor([0.]),)
     """
+
+    def call(*parts: State) -> State:
+        return map_state(function, *parts, is_leaf=is_leaf)
+
     if isinstance(state, Tensor) or (is_leaf is not None and is_leaf(state)):
-        return function(state)
+        return function(state, *others)
     if isinstance(state, dict):
-        return type(state)({key: map_state(function, part, is_leaf) for key, part in state.items()})
-    if isinstance(state, tuple) and hasattr(state, "_fields"):  # a named tuple takes its fields one by one
-        return type(state)(*(map_state(function, part, is_leaf) for part in state))
+        return type(state)({key: call(state[key], *(o[key] for o in others)) for key in state})
     if isinstance(state, (tuple, list)):
-        return type(state)(map_state(function, part, is_leaf) for part in state)
+        made = [call(*parts) for parts in zip(state, *others, strict=True)]
+        # A named tuple takes its fields one by one.
+        return type(state)(*made) if hasattr(state, "_fields") else type(state)(made)
     if is_dataclass(state) and not isinstance(state, type):
-        changed = {f.name: map_state(function, getattr(state, f.name), is_leaf) for f in fields(state) if f.init}
-        return replace(state, **changed)
+        names = [f.name for f in fields(state) if f.init]
+        return replace(state, **{name: call(*(getattr(s, name) for s in (state, *others))) for name in names})
     return state
 
 

@@ -115,8 +115,11 @@ def test_an_unknown_word_is_named_with_words_like_it():
         vocabulary["pyhton"]
     with pytest.raises(KeyError, match="'zzz' is not among the 5 tokens of the vocabulary"):
         vocabulary.encode(["python", "zzz"])
-    assert vocabulary.find("zzz") is None and "zzz" not in vocabulary
-    assert Vocabulary([*vocabulary, UNK])["zzz"] == 5
+    assert "zzz" not in vocabulary
+    with_unknown = Vocabulary([*vocabulary, UNK])
+    assert with_unknown["zzz"] == 5 and with_unknown.encode(["is", "zzz"]).tolist() == [with_unknown["is"], 5]
+    with pytest.raises(KeyError, match="did you mean 'language'"):
+        with_unknown.index("langauge")
 
 
 @pytest.mark.parametrize("index", [-1, 2])

@@ -7,17 +7,50 @@
 array([7, 1, 0, 3])
 """
 
+from tinygrad_edu.text.alias import AliasTable
+from tinygrad_edu.text.corpora import (
+    bundled_text,
+    comments,
+    docstrings,
+    drop_repeats,
+    help_topics,
+    read_text,
+    split_sentences,
+)
+from tinygrad_edu.text.counts import SparseMatrix, cooccurrence, pmi, positive_pmi
+from tinygrad_edu.text.huffman import Huffman
+from tinygrad_edu.text.neighbours import WordVectors
+from tinygrad_edu.text.svd import truncated_svd
 from tinygrad_edu.text.tokenize import characters, join_words, sentences, words
 from tinygrad_edu.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from tinygrad_edu.text.windows import contexts, pairs, subsample
 
 __all__ = [
     "BOS",
     "EOS",
     "PAD",
     "UNK",
+    "AliasTable",
+    "Huffman",
+    "SparseMatrix",
     "Vocabulary",
+    "WordVectors",
+    "bundled_text",
     "characters",
+    "comments",
+    "contexts",
+    "cooccurrence",
+    "docstrings",
+    "drop_repeats",
+    "help_topics",
     "join_words",
+    "pairs",
+    "pmi",
+    "positive_pmi",
+    "read_text",
     "sentences",
+    "split_sentences",
+    "subsample",
+    "truncated_svd",
     "words",
 ]

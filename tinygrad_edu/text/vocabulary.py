@@ -163,24 +163,29 @@ class Vocabulary:
         return f"Vocabulary({len(self)} tokens: {shown}{', ...' if len(self) > 5 else ''})"
 
     def __getitem__(self, token: str) -> int:
-        """The index of a token, or of ``<unk>`` where that is listed.
+        """The index of a token, or of ``<unk>`` where that is listed; a KeyError as from `index` where neither is."""
+        return (
+            self._index[token]
+            if token in self._index
+            else self._index[UNK]
+            if UNK in self._index
+            else self.index(token)
+        )
+
+    def index(self, token: str) -> int:
+        """The index of a token that is listed itself.
 
         Raises
         ------
         KeyError
-            If neither is listed; the message has words that are spelled alike.
+            If it is not; the message has words that are spelled alike.
         """
-        index = self.find(token)
+        index = self._index.get(token)
         if index is None:
             alike = difflib.get_close_matches(str(token), self.tokens, n=3, cutoff=0.7)
             hint = f"; did you mean {' or '.join(map(repr, alike))}?" if alike else ""
             raise KeyError(f"{token!r} is not among the {len(self)} tokens of the vocabulary{hint}")
         return index
-
-    def find(self, token: str) -> int | None:
-        """The index of a token, of ``<unk>`` where it is not listed, or None where there is no ``<unk>``, either."""
-        index = self._index.get(token)
-        return self._index.get(UNK) if index is None else index
 
     def encode(self, tokens: Iterable[str], *, skip_unknown: bool = False) -> NDArray[np.int64]:
         """The indices of tokens, of a text for example.
@@ -203,13 +208,12 @@ class Vocabulary:
         """
         if skip_unknown:
             found = [i for i in map(self._index.get, tokens) if i is not None]
-        elif UNK in self._index:
-            unknown = self._index[UNK]
-            found = [self._index.get(token, unknown) for token in tokens]
         else:
-            index = self._index
-            # The message of a KeyError is ours, the speed of the usual case the dictionary's.
-            found = [index[token] if token in index else self[token] for token in tokens]
+            tokens = list(tokens)
+            unknown = self._index.get(UNK, -1)
+            found = [self._index.get(token, unknown) for token in tokens]
+            if -1 in found:
+                self.index(tokens[found.index(-1)])  # raises, with a hint
         return np.array(found, np.int64)
 
     def decode(self, indices: Any) -> list[str]:

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.backends import _gamma, _indexing, _lu, _rules, _special
+from tinygrad_edu.backends import _attention, _gamma, _indexing, _lu, _rules, _special
 
 Array = Any
 
@@ -523,6 +523,22 @@ class Backend:
         centred = x - ns.max(x, axis=axis, keepdims=True)
         return centred - ns.log(ns.sum(ns.exp(centred), axis=axis, keepdims=True))
 
+    # Attention, whose arguments are q, k, v, mask, causal, scale and dropout; _attention.py says what they are ----------
+
+    def attention(self, *args: Any) -> tuple[Array, Array]:
+        """The result, and what :meth:`attention_backward` needs of each row's sum."""
+        return _attention.attention(self, *args)
+
+    def attention_backward(
+        self, g: Array, args: tuple[Any, ...], out: Array, sums: Array, needed: Sequence[bool]
+    ) -> tuple[Any, ...]:
+        """The gradients of queries, keys, values and mask, as far as they are needed."""
+        return _attention.attention_backward(self, g, args, out, sums, needed)
+
+    def attention_kept(self, dropout: tuple[float, int], shape: tuple[int, ...]) -> Array:
+        """Which weights (B, H, L, S) :meth:`attention` keeps with a probability and a seed of dropout."""
+        return _attention.all_kept(self, dropout, shape)
+
     def in_blocks(self, function: Callable[..., Any], *arrays: Array) -> Any:
         """``function(*arrays)``, an elementwise formula on arrays of one shape, in parts if that is faster."""
         return function(*arrays)
@@ -684,6 +700,10 @@ class Backend:
     def generator(self, seed: int) -> Any:
         """A random generator object of this backend, seeded."""
         return _host().generator(seed)
+
+    def random_seed(self, generator: Any) -> int:
+        """A number that a generator of its own can start from; never waits for the device."""
+        return int(_host().random_integers(generator, 0, 1 << 62, ()))
 
     def random_uniform(self, generator: Any, shape: Sequence[int], dtype: Any) -> Array:
         """Uniform numbers in [0, 1)."""

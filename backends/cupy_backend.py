@@ -340,6 +340,10 @@ class CupyBackend(Backend):
     def generator(self, seed: int) -> Philox:
         return Philox(seed)
 
+    def random_seed(self, generator: Philox) -> int:
+        seed, first = generator.use(1)
+        return (seed * 0x9E3779B97F4A7C15 + first * 0xBF58476D1CE4E5B9) % (1 << 62)
+
     def random_uniform(self, generator: Philox, shape: Sequence[int], dtype: Any) -> Array:
         with self._cupy.cuda.Device(self.index):
             return self._random.reals("uniform", generator, shape, np.dtype(dtype))

@@ -16,6 +16,7 @@ from tinygrad_edu.ops.adaptive_pooling import (
     adaptive_max_pool3d,
     adaptive_max_pool3d_with_indices,
 )
+from tinygrad_edu.ops.attention import scaled_dot_product_attention
 from tinygrad_edu.ops.average_pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -255,6 +256,7 @@ __all__ = [
     "rms_norm",
     "rrelu",
     "rrelu_",
+    "scaled_dot_product_attention",
     "selu",
     "selu_",
     "sigmoid",

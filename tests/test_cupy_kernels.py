@@ -232,6 +232,33 @@ def test_drawing_does_not_wait(cuda: Any) -> None:
         F.dropout(p)
 
 
+@pytest.mark.parametrize("kind", ["none", "causal", "boolean", "additive", "dropout"])
+def test_attention_is_that_of_the_cpu_and_does_not_wait(cuda: Any, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(2, heads, 70, 4)) for heads in (4, 2, 2)]
+    masks = {"boolean": rng.random((2, 1, 70, 70)) < 0.5, "additive": rng.normal(size=(4, 1, 70))}
+    mask, p = masks.get(kind), 0.5 if kind == "dropout" else 0.0
+
+    def step(device: str) -> Any:
+        leaves = [tg.tensor(a, device=device, requires_grad=True) for a in arrays]
+        hidden = None if mask is None else tg.tensor(mask, device=device)
+        leaves += [hidden.requires_grad_()] if kind == "additive" else []
+
+        def run() -> list[Any]:
+            out = F.scaled_dot_product_attention(*leaves[:3], hidden, p, kind == "causal", enable_gqa=True)
+            return [out, *tg.autograd.grad(out.square().sum(), leaves)]
+
+        return run
+
+    run = step("cuda")
+    run()  # kernels are compiled
+    with cupy_stub.no_waiting(cuda):
+        found = run()
+    for a, b in zip(found, step("cpu")(), strict=True):
+        assert kind == "dropout" or np.allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-9, atol=1e-9)
+        assert a.isfinite().all()
+
+
 class Reader(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -181,3 +181,18 @@ def test_pictures_that_are_not_there_are_asked_for_by_name(capsys, monkeypatch, 
         importlib.import_module("cifar").main(["--data", str(tmp_path)])
     text = capsys.readouterr().err.strip()
     assert "data_batch_1.bin" in text and len(text.split("\n")) == 1
+
+
+def test_a_crf_breaks_fewer_rules_than_a_softmax(run):
+    result = run("tagging", "--lines", "150", "--judges", "150", "--epochs", "8")
+    assert result["CRF"]["broken"] < 0.7 * result["softmax"]["broken"] and result["CRF"]["f1"] > result["softmax"]["f1"]
+    for name in ("softmax", "CRF"):
+        assert result[f"{name} with rules"]["broken"] == 0
+        assert result[f"{name} with rules"]["f1"] > result[name]["f1"] > 0.6
+
+
+def test_a_tagger_reads_ones_own_sentences(run, tmp_path):
+    sentences = ["the DT O\ncat NN B-X\nsat VB O\n", "a DT O\nbig JJ B-X\ndog NN I-X\nran VB O\n"]
+    (tmp_path / "train.conll").write_text("\n".join(sentences * 30))
+    result = run("tagging", "--conll", str(tmp_path / "train.conll"), "--epochs", "8", "--hidden", "8", "--batch", "4")
+    assert result["CRF"]["f1"] == 1

@@ -19,6 +19,7 @@ from tinygrad_edu.text.corpora import (
 )
 from tinygrad_edu.text.counts import SparseMatrix, cooccurrence, pmi, positive_pmi
 from tinygrad_edu.text.huffman import Huffman
+from tinygrad_edu.text.labels import SpanScores, allowed_bio, broken_bio, read_conll, span_scores, spans
 from tinygrad_edu.text.neighbours import WordVectors
 from tinygrad_edu.text.svd import truncated_svd
 from tinygrad_edu.text.tokenize import characters, join_words, sentences, words
@@ -32,9 +33,12 @@ __all__ = [
     "UNK",
     "AliasTable",
     "Huffman",
+    "SpanScores",
     "SparseMatrix",
     "Vocabulary",
     "WordVectors",
+    "allowed_bio",
+    "broken_bio",
     "bundled_text",
     "characters",
     "comments",
@@ -47,8 +51,11 @@ __all__ = [
     "pairs",
     "pmi",
     "positive_pmi",
+    "read_conll",
     "read_text",
     "sentences",
+    "span_scores",
+    "spans",
     "split_sentences",
     "subsample",
     "truncated_svd",

@@ -52,6 +52,12 @@ class RNNBase(Module):
         The size P < H to which an LSTM projects its outputs; 0 for none.
     device, dtype : optional
         Of the parameters.
+
+    Attributes
+    ----------
+    between : Module, optional
+        Another kind of dropout between layers, such as `VariationalDropout`: it maps the outputs of each layer but the last, in
+        place of `dropout`.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class RNNBase(Module):
         self.bias = bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
+        self.between: Module | None = None
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         outputs = proj_size or hidden_size
@@ -185,8 +192,8 @@ class RNNBase(Module):
         directions = 2 if self.bidirectional else 1
         finals: list[tuple[Tensor, ...]] = []
         for layer in range(self.num_layers):
-            if layer and self.dropout and self.training:
-                x = F.dropout(x, self.dropout)
+            if layer:
+                x = self._drop(x, packed)
             outputs = []
             for direction in range(directions):
                 i = layer * directions + direction
@@ -210,6 +217,14 @@ class RNNBase(Module):
         if not batched:
             return x.squeeze(1), [end.squeeze(1) for end in ends]
         return (x.transpose(0, 1) if self.batch_first else x), ends
+
+    def _drop(self, x: Tensor, packed: PackedSequence | None) -> Tensor:
+        """What the next layer reads of the outputs of a layer."""
+        if self.between is None:
+            return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        if packed is None:
+            return self.between(x)
+        return self.between(packed._with(x)).data
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"

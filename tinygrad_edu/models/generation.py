@@ -296,7 +296,7 @@ class _Writer:
 
     def _call(self, step: Step, tokens: Tensor) -> Tensor:
         """Let the model read tokens, and check what it returns."""
-        with no_grad(), _evaluating(self.model):
+        with no_grad(), evaluating(self.model):
             result = step(tokens, self.state)
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError(f"{self.name}: the model must return a pair (logits, state), got {describe(result)}")
@@ -377,7 +377,7 @@ def _overlap(tokens: list[int], end: list[int]) -> int:
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """Put a module and all its parts into evaluation mode, and afterwards each back into its own."""
     training = [part for part in model.modules() if part.training] if isinstance(model, Module) else []
     for part in training:

@@ -25,6 +25,7 @@ from tinygrad_edu.text.svd import truncated_svd
 from tinygrad_edu.text.tokenize import characters, join_words, sentences, words
 from tinygrad_edu.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from tinygrad_edu.text.windows import contexts, pairs, subsample
+from tinygrad_edu.text.word_corpus import WordCorpus, read_penn_treebank, split_words
 
 __all__ = [
     "BOS",
@@ -36,6 +37,7 @@ __all__ = [
     "SpanScores",
     "SparseMatrix",
     "Vocabulary",
+    "WordCorpus",
     "WordVectors",
     "allowed_bio",
     "broken_bio",
@@ -52,11 +54,13 @@ __all__ = [
     "pmi",
     "positive_pmi",
     "read_conll",
+    "read_penn_treebank",
     "read_text",
     "sentences",
     "span_scores",
     "spans",
     "split_sentences",
+    "split_words",
     "subsample",
     "truncated_svd",
     "words",

@@ -12,8 +12,23 @@ from typing import Any
 
 from tinygrad_edu.backends import cuda
 from tinygrad_edu.backends.base import Array, Backend, BackendError
+from tinygrad_edu.backends.switches import cudnn, mkl, mkldnn, mps, openmp
 
-__all__ = ["Array", "Backend", "BackendError", "available", "cuda", "get", "of", "register"]
+__all__ = [
+    "Array",
+    "Backend",
+    "BackendError",
+    "available",
+    "cuda",
+    "cudnn",
+    "get",
+    "mkl",
+    "mkldnn",
+    "mps",
+    "of",
+    "openmp",
+    "register",
+]
 
 ENTRY_POINTS = "tinygrad_edu.backends"
 

@@ -9,6 +9,7 @@ Size([3, 2])
 
 from __future__ import annotations
 
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.nn import functional, init, utils
 from tinygrad_edu.nn.activation import (
     CELU,
@@ -358,3 +359,5 @@ __all__ = [
     "unroll",
     "utils",
 ]
+
+explain_missing(globals(), "nn")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.ops.activation import log_softmax, softmax
 from tinygrad_edu.ops.adaptive_pooling import (
     adaptive_avg_pool1d,
@@ -348,3 +349,6 @@ def selu_(input: Tensor) -> Tensor:
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """:func:`threshold`, written into the input."""
     return _threshold(input, threshold, value, inplace=True)
+
+
+explain_missing(globals(), "nn.functional")

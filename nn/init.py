@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec
 
 from tinygrad_edu import linalg
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.creation import arange, empty
 from tinygrad_edu.creation import eye as identity
 from tinygrad_edu.grad_mode import no_grad
@@ -449,3 +450,5 @@ xavier_uniform = _deprecated(xavier_uniform_)
 xavier_normal = _deprecated(xavier_normal_)
 kaiming_uniform = _deprecated(kaiming_uniform_)
 kaiming_normal = _deprecated(kaiming_normal_)
+
+explain_missing(globals(), "nn.init")

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"tinygrad_edu": "tinygrad_edu", "backends": "tinygrad_edu/backends", "nn": "tinygrad_edu/nn"}
 # Host-side code: it reads files and makes pictures, never tensors' values, so it may know NumPy.
 HOST_SIDE = ("serialization", "utils/data/", "transforms/", "datasets/", "testing", "plots", "text/")
-CORE = ("_state.py", "grad_mode.py", "node.py", "function.py", "autograd.py")  # modes, node, apply, backward, grad
+CORE = ("_state.py", "grad_mode.py", "node.py", "function.py", "autograd/walk.py")  # modes, node, apply, backward, grad
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "scipy", "torch", "jax", "array_api_strict"}
 
 

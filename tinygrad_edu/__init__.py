@@ -9,6 +9,8 @@ tensor([2., 4.])
 
 from __future__ import annotations
 
+import math
+
 from tinygrad_edu import backends
 from tinygrad_edu._state import get_default_dtype, set_default_dtype
 from tinygrad_edu.backends import BackendError
@@ -29,6 +31,7 @@ from tinygrad_edu.dtypes import (
     uint32,
     uint64,
 )
+from tinygrad_edu.dtypes import DType as dtype
 from tinygrad_edu.dtypes import bool_ as bool
 from tinygrad_edu.dtypes import float16 as half
 from tinygrad_edu.dtypes import float32 as float
@@ -81,6 +84,19 @@ from tinygrad_edu.facts import (
     is_tensor,
     numel,
     result_type,
+)
+from tinygrad_edu.jit import compile
+from tinygrad_edu.legacy import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    set_default_tensor_type,
 )
 from tinygrad_edu.model_summary import summary
 from tinygrad_edu.multiply_adds import count_multiply_adds
@@ -369,16 +385,28 @@ from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import cuda, datasets, distributions, nn, optim, transforms, utils
+from tinygrad_edu import cuda, datasets, distributions, jit, nn, optim, transforms, utils
+from tinygrad_edu.absent import explain_missing
 
 __version__ = "0.1.0"
 
+e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
+
 __all__ = [
     "BackendError",
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
     "CheckpointError",
     "DType",
+    "DoubleTensor",
+    "FloatTensor",
     "Function",
     "Generator",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
+    "ShortTensor",
     "Size",
     "Tensor",
     "abs",
@@ -460,6 +488,7 @@ __all__ = [
     "clone",
     "column_stack",
     "combinations",
+    "compile",
     "concat",
     "concatenate",
     "contiguous_format",
@@ -497,6 +526,8 @@ __all__ = [
     "dropout",
     "dsplit",
     "dstack",
+    "dtype",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -558,6 +589,7 @@ __all__ = [
     "index_fill",
     "index_put",
     "index_select",
+    "inf",
     "inference_mode",
     "initial_seed",
     "inner",
@@ -582,6 +614,7 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "jit",
     "kron",
     "kthvalue",
     "lcm",
@@ -635,6 +668,7 @@ __all__ = [
     "multinomial",
     "multiply",
     "mv",
+    "nan",
     "nan_to_num",
     "nanmean",
     "nanmedian",
@@ -644,6 +678,7 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "newaxis",
     "nn",
     "no_grad",
     "nonzero",
@@ -657,6 +692,7 @@ __all__ = [
     "outer",
     "pdist",
     "permute",
+    "pi",
     "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
@@ -706,6 +742,7 @@ __all__ = [
     "selu",
     "set_default_device",
     "set_default_dtype",
+    "set_default_tensor_type",
     "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
@@ -782,3 +819,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+explain_missing(globals(), "torch")

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_edu import backends, generator
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.backends import BackendError
 from tinygrad_edu.device import device as _device
 from tinygrad_edu.errors import OutOfMemoryError
+from tinygrad_edu.legacy import on_cuda
 from tinygrad_edu.tensor import Tensor
+
+FloatTensor, DoubleTensor, HalfTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, BoolTensor = on_cuda
 
 __all__ = [
     "Event",
@@ -346,3 +350,6 @@ def stream(stream: Stream | None) -> Iterator[None]:
         return
     with _family().runtime.Device(stream.device_index), stream.raw:
         yield
+
+
+explain_missing(globals(), "cuda")

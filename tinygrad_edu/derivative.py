@@ -100,7 +100,7 @@ def _wire_attributes(node: Function, twin: Function) -> None:
 
 def _reference_backward(node: Fused, g: Any) -> tuple[Any, ...]:
     """Differentiate the reference of a fused operation on its kept arguments."""
-    from tinygrad_edu.autograd import grad
+    from tinygrad_edu.autograd.walk import grad
     from tinygrad_edu.ops.shape import alias
 
     raws = node.saved[: len(node.edges)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+library = "tg"  # the name under which types are shown
+
 
 class DType:
     """A data type such as ``tg.float32``; equal only to itself."""
@@ -16,7 +18,7 @@ class DType:
         self.bits = bits
 
     def __repr__(self) -> str:
-        return f"tg.{self.name}"
+        return f"{library}.{self.name}"
 
     def __reduce__(self) -> str:
         return self.name

@@ -7,7 +7,9 @@ from typing import Any, Self
 
 from tinygrad_edu import backends, function, hooks
 from tinygrad_edu._state import modes
+from tinygrad_edu.absent import TENSOR_NAMES, AbsentAttribute
 from tinygrad_edu.anomaly import inherit_protection
+from tinygrad_edu.dtypes import to_dtype
 from tinygrad_edu.errors import describe
 from tinygrad_edu.node import LEAF, OUTPUT, Leaf, Node
 from tinygrad_edu.sparse import SparseGrad
@@ -43,15 +45,11 @@ class Tensor(Values):
         return super().__new__(cls)
 
     def __init__(self, *data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> None:
-        from tinygrad_edu.creation import empty, tensor
+        from tinygrad_edu.legacy import construct
 
-        if len(data) != 1 or isinstance(data[0], int):
-            made = empty(*data, dtype=dtype, device=device)
-        else:
-            source = data[0]
-            if dtype is None and not isinstance(source, Tensor):
-                dtype = modes.dtype
-            made = tensor(source, dtype=dtype, device=device)
+        if dtype is None:
+            dtype = data[0].dtype if len(data) == 1 and isinstance(data[0], Tensor) else modes.dtype
+        made = construct(type(self).__name__, data, to_dtype(dtype), device)
         self._init(made._data, requires_grad)
 
     def _init(self, raw: Any, requires_grad: bool) -> None:
@@ -228,3 +226,5 @@ def current(t: Tensor) -> Tensor:
 
 
 function.Tensor = Tensor  # type: ignore[misc]
+for _name in TENSOR_NAMES:
+    setattr(Tensor, _name, AbsentAttribute(_name))

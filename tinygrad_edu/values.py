@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import backends
+from tinygrad_edu import backends, dtypes
 from tinygrad_edu.device import device, resolve
 from tinygrad_edu.dtypes import DType, from_raw, to_dtype
 from tinygrad_edu.interchange import Interchange
@@ -28,7 +28,7 @@ class Size(tuple[int, ...]):
         return n
 
     def __repr__(self) -> str:
-        return f"Size({list(self)})"
+        return f"{'' if dtypes.library == 'tg' else dtypes.library + '.'}Size({list(self)})"
 
 
 class Values(Interchange, Methods):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.nn.utils import parametrizations, parametrize, rnn
 from tinygrad_edu.nn.utils.clip_grad import (
     clip_grad_norm_,
@@ -39,3 +40,5 @@ __all__ = [
     "vector_to_parameters",
     "weight_norm",
 ]
+
+explain_missing(globals(), "nn.utils")

@@ -10,9 +10,14 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 
-def to_type(self: Tensor, dtype: Any = None) -> Any:
-    """The name of the type, or the tensor converted to ``dtype``."""
-    return f"tg.{self.dtype.name}" if dtype is None else self.to(dtype)
+def to_type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """PyTorch's name of the type, ``'torch.FloatTensor'``, or the tensor converted to ``dtype``, which may be such a name."""
+    from tinygrad_edu import legacy
+
+    if dtype is None:
+        return legacy.name_of(self)
+    dtype, place = legacy.meant_by(dtype)
+    return self.to(dtype) if place in (None, self.device.type) else self.to(place, dtype, non_blocking=non_blocking)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:

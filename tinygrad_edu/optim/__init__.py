@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.optim import lr_scheduler, swa_utils
 from tinygrad_edu.optim.adadelta import Adadelta
 from tinygrad_edu.optim.adafactor import Adafactor
@@ -41,3 +42,5 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+explain_missing(globals(), "optim")

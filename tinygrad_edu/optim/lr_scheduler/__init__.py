@@ -6,6 +6,7 @@ optimizer together.
 
 from __future__ import annotations
 
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.optim.lr_scheduler.base import LRScheduler, _LRScheduler
 from tinygrad_edu.optim.lr_scheduler.composed import ChainedScheduler, SequentialLR
 from tinygrad_edu.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
@@ -35,3 +36,5 @@ __all__ = [
     "noam",
     "warmup",
 ]
+
+explain_missing(globals(), "optim.lr_scheduler")

@@ -1,5 +1,6 @@
 """Data sets, samplers and the loader that makes batches of them."""
 
+from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.utils.data.collate import default_collate, default_convert
 from tinygrad_edu.utils.data.dataloader import DataLoader
 from tinygrad_edu.utils.data.dataset import (
@@ -45,3 +46,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+explain_missing(globals(), "utils.data")

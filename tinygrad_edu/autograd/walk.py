@@ -13,30 +13,18 @@ from typing import Any
 from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes, swap
 from tinygrad_edu.accumulation import accumulate, is_fresh, own_tensor
-from tinygrad_edu.anomaly import check_gradients, detect_anomaly, set_detect_anomaly, unlock
+from tinygrad_edu.anomaly import check_gradients, unlock
 from tinygrad_edu.cotangents import as_list, start_nodes
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.derivative import graph_backward
 from tinygrad_edu.errors import failed, overwritten
-from tinygrad_edu.function import Function
-from tinygrad_edu.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_edu.hooks import run_hooks
 from tinygrad_edu.node import LEAF, OUTPUT, RELEASED, USER, Node, Output
 from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.writes import writes
 
-__all__ = [
-    "Function",
-    "backward",
-    "detect_anomaly",
-    "enable_grad",
-    "grad",
-    "inference_mode",
-    "no_grad",
-    "set_detect_anomaly",
-    "set_grad_enabled",
-]
+__all__ = ["backward", "grad"]
 
 
 def backward(

@@ -16,6 +16,9 @@ class Switches:
     The first switch that is turned on says so.
     """
 
+    _name: str
+    _said: bool
+
     def __init__(self, name: str, **switches: Any) -> None:
         vars(self).update(switches, _name=name, _said=False)
 

@@ -55,7 +55,11 @@ def public_operations() -> dict[str, Callable[..., Any]]:
         ("", tg, list(tg.__all__)),
         ("linalg.", tg.linalg, list(tg.linalg.__all__)),
         ("F.", functional, list(functional.__all__)),
-        ("Tensor.", tg.Tensor, [n for n in dir(tg.Tensor) if not n.startswith("_")] + ["__getitem__"]),
+        (
+            "Tensor.",
+            tg.Tensor,
+            [n for n in dir(tg.Tensor) if not n.startswith("_") and hasattr(tg.Tensor, n)] + ["__getitem__"],
+        ),
     ]
     known: set[int] = set()
     for prefix, room, names in rooms:

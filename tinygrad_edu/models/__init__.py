@@ -2,6 +2,7 @@
 
 from tinygrad_edu.models.generation import generate, select_rows, stream
 from tinygrad_edu.models.language_model import RNNLanguageModel, perplexity
+from tinygrad_edu.models.pointer_sentinel import PointerSentinelLM
 from tinygrad_edu.models.sampling import sample
 
-__all__ = ["RNNLanguageModel", "generate", "perplexity", "sample", "select_rows", "stream"]
+__all__ = ["PointerSentinelLM", "RNNLanguageModel", "generate", "perplexity", "sample", "select_rows", "stream"]

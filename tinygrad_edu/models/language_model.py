@@ -127,8 +127,9 @@ class RNNLanguageModel(nn.Module):
         """Read words (T, N): what the last layer makes of them (T, N, H), and the state after them."""
         if not isinstance(tokens, Tensor) or tokens.dim() != 2 or tokens.is_floating_point():
             raise ValueError(f"{self._get_name()}: expected words as integers (T, N), got {describe(tokens)}")
+        outputs: Tensor
         outputs, state = self.rnn(self.drop(self.encoder(tokens)), state)
-        return self.drop(outputs), state
+        return outputs, state
 
     def forward(self, tokens: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Read words.
@@ -147,7 +148,7 @@ class RNNLanguageModel(nn.Module):
             To read on with.
         """
         outputs, state = self.features(tokens, state)
-        return self.decoder(outputs), state
+        return self.decoder(self.drop(outputs)), state
 
     def step(self, tokens: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Read one word of each text, (N,): the logits (N, V) of the next one, and the state after it."""
@@ -157,7 +158,7 @@ class RNNLanguageModel(nn.Module):
     def prefill(self, tokens: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Read the beginnings of texts (N, T) at once: the logits (N, V) of the next words, and the state."""
         outputs, state = self.features(tokens.transpose(0, 1), state)
-        return self.decoder(outputs[-1]), state
+        return self.decoder(self.drop(outputs[-1:])).squeeze(0), state
 
     def loss(
         self, tokens: Tensor, targets: Tensor, state: State = None, reduction: str = "mean"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
+import random
 import sys
 from pathlib import Path
 
@@ -196,3 +198,28 @@ def test_a_tagger_reads_ones_own_sentences(run, tmp_path):
     (tmp_path / "train.conll").write_text("\n".join(sentences * 30))
     result = run("tagging", "--conll", str(tmp_path / "train.conll"), "--epochs", "8", "--hidden", "8", "--batch", "4")
     assert result["CRF"]["f1"] == 1
+
+
+def test_a_convolution_sees_order_and_a_bag_of_words_does_not(run, tmp_path):
+    draw = random.Random(0)
+    rows = []
+    for i in range(500):  # both classes have the same words, one of them "not good" and the other one "good ... not"
+        words = draw.choices(["film", "it", "was", "the", "plot"], k=6)
+        pair = [["not", "good"], ["good", "is", "not"]][i % 2]
+        words[(at := draw.randrange(6)) : at] = pair
+        rows.append((" ".join(words + ([] if i % 2 else ["is"])), ["bad", "fine"][i % 2]))
+    path = tmp_path / "sentences.csv"
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    result = run("text_cnn", "--csv", str(path), "--epochs", "6", "--filters", "8", "--lr", "0.01")
+    assert result["label, CNN"] > 0.9 and result["label, bag of words"] < 0.75
+
+
+def test_a_csv_file_that_is_none_is_refused(capsys, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    path = tmp_path / "a.csv"
+    for content, message in (("a,b\nalone\n", "row 2 has no second column"), ("a,b\nc,d\n", "ten rows")):
+        path.write_text(content)
+        with pytest.raises(SystemExit):
+            importlib.import_module("text_cnn").main(["--csv", str(path)])
+        assert message in capsys.readouterr().err

@@ -119,6 +119,7 @@ from tinygrad_edu.nn.more_cells import (
     LeakyRNNCell,
     SkipRNNCell,
 )
+from tinygrad_edu.nn.multihead_attention import MultiheadAttention
 from tinygrad_edu.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tinygrad_edu.nn.padding import (
     CircularPad1d,
@@ -180,6 +181,13 @@ from tinygrad_edu.nn.resampling import (
 from tinygrad_edu.nn.rnn import GRU, LSTM, RNN, RNNBase
 from tinygrad_edu.nn.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinygrad_edu.nn.sparse import Embedding, EmbeddingBag
+from tinygrad_edu.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from tinygrad_edu.nn.uninitialized import (
     UninitializedBuffer,
     UninitializedParameter,
@@ -303,6 +311,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -341,6 +350,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

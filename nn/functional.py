@@ -117,6 +117,7 @@ from tinygrad_edu.ops.max_pooling import (
     max_unpool2d,
     max_unpool3d,
 )
+from tinygrad_edu.ops.multihead_attention import multi_head_attention_forward
 from tinygrad_edu.ops.normalization import (
     batch_norm,
     group_norm,
@@ -238,6 +239,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",

@@ -84,6 +84,51 @@ def _bad(error: type[Exception], text: str, *shapes: tuple[int, ...], mask: Any 
     return Bad(args, error, text)
 
 
+@st.composite
+def _several_heads(draw: Any) -> tuple[Any, ...]:
+    """Query, key, value, the weights of all projections, and a boolean mask that lets every query see the first key."""
+    length, keys, n, heads = (draw(st.integers(1, 2)) for _ in range(4))
+    width = heads * draw(st.integers(1, 2))
+    shapes = [
+        (length, n, width),
+        (keys, n, width),
+        (keys, n, width),
+        (3 * width, width),
+        (3 * width,),
+        (width, width),
+        (width,),
+    ]
+    mask = None
+    if draw(st.booleans()):
+        mask = draw(some.masks((length, keys)))
+        mask[:, 0] = False
+    return *[draw(some.tensors(s, -2.0, 2.0)) for s in shapes], mask, heads
+
+
+def _in_heads(q: Any, k: Any, v: Any, w: Any, b: Any, wo: Any, bo: Any, mask: Any, heads: int) -> Any:
+    parts = [x @ p.T + c for x, p, c in zip((q, k, v), np.split(w, 3), np.split(b, 3), strict=True)]
+    q, k, v = (x.reshape(*x.shape[:2], heads, -1).transpose(1, 2, 0, 3) for x in parts)
+    hidden = np.zeros((), bool) if mask is None else mask
+    scores = np.where(hidden, -np.inf, q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]))
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    weights = e / e.sum(-1, keepdims=True)
+    out = (weights @ v).transpose(2, 0, 1, 3)
+    return out.reshape(*out.shape[:2], -1) @ wo.T + bo, weights.mean(1)
+
+
+def _forward(lib: Any) -> Any:
+    def call(q: Any, k: Any, v: Any, w: Any, b: Any, wo: Any, bo: Any, mask: Any, heads: int) -> Any:
+        forward = lib.multi_head_attention_forward
+        width = getattr(q, "shape", (0,))[-1]
+        return forward(q, k, v, width, heads, w, b, None, None, False, 0.0, wo, bo, attn_mask=mask)
+
+    return call
+
+
+def _weights(width: int) -> tuple[Any, ...]:
+    return tg.zeros(3 * width, width), tg.zeros(3 * width), tg.zeros(width, width), tg.zeros(width)
+
+
 _ROW = ((2, 3), (4, 3), (4, 5))
 
 SPECS = [
@@ -126,5 +171,22 @@ SPECS = [
         st.tuples(*[some.tensors((2, 1, 3, 2), -2.0, 2.0)] * 3, st.sampled_from([0.25, 0.5, 1.0])),
         draws=True,
         errors=(Bad(lambda: (*[tg.zeros(2, 2)] * 3, 1.5), ValueError, "dropout_p must be a probability"),),
+    ),
+    OpSpec(
+        "F.multi_head_attention_forward",
+        _forward(F),
+        _several_heads(),
+        reference=_in_heads,
+        errors=(
+            Bad(lambda: (*[tg.zeros(2, 1, 2)] * 3, *_weights(3), None, 1), ValueError, "width 2, expected 3"),
+            Bad(lambda: (*[tg.zeros(2, 1, 3)] * 3, *_weights(3), None, 2), ValueError, "divisible by 2 heads"),
+            Bad(
+                lambda: (*[tg.zeros(2, 1, 2)] * 3, *_weights(2), tg.zeros(2, 3), 1),
+                ValueError,
+                r"attn_mask must have shape \(2, 2\)",
+            ),
+        ),
+        torch=lambda torch, *args: _forward(torch.nn.functional)(*args),
+        dtypes=_FLOATS,
     ),
 ]

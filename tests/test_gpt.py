@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
+from tinygrad_edu.models.causal import SlidingWindow
 from tinygrad_edu.models.gpt import GPT, GPTConfig
 
 
@@ -92,16 +93,27 @@ def test_a_later_token_changes_no_earlier_logits():
 
 def test_a_sliding_window_has_no_end():
     net, state, plain = model(block_size=4), None, None
+    endless = SlidingWindow(net)
     tokens = np.random.default_rng(2).integers(0, 13, 11)
     for i, token in enumerate(tokens):
-        logits, state = net.sliding_step(tg.tensor([token]), state)
-        window = state[0].shape[1]
-        assert 1 <= window <= 4 and state[0][0].tolist() == tokens[i + 1 - window : i + 1].tolist()
+        logits, state = endless.step(tg.tensor([token]), state)
+        window = state.tokens.shape[1]
+        assert 1 <= window <= 4 and state.tokens[0].tolist() == tokens[i + 1 - window : i + 1].tolist()
         expected = net(tg.tensor(tokens[None, i + 1 - window : i + 1]))[:, -1]
         np.testing.assert_allclose(logits.detach().numpy(), expected.detach().numpy(), rtol=1e-10)
         if i < 4:
             same, plain = net.step(tg.tensor([token]), plain)
             assert (same == logits).all().item()
+    assert endless.prefill(tg.tensor(tokens[None]))[1].tokens[0].tolist() == tokens[-2:].tolist()
+
+
+def test_rows_of_a_past_are_chosen():
+    net = model()
+    tokens = tg.tensor(np.random.default_rng(3).integers(0, 13, (3, 5)))
+    index = tg.tensor([2, 2, 0, 1])
+    state = net.prefill(tokens[:, :4])[1].select_rows(index)
+    logits, _ = net.step(tokens[index, 4], state)
+    np.testing.assert_allclose(logits.detach().numpy(), net(tokens[index])[:, -1].detach().numpy(), rtol=1e-10)
 
 
 def test_it_learns_a_pattern_by_heart():
@@ -135,8 +147,8 @@ def test_names_are_those_of_gpt2():
         (lambda: GPTConfig(n_layer=0), "n_layer must be at least 1, got 0"),
         (lambda: GPTConfig(activation="relu"), "got 'relu'"),
         (lambda: model()(tg.zeros(1, 13, dtype=tg.int64)), "13 tokens are more than the 12 positions"),
-        (lambda: model()(tg.zeros(3, dtype=tg.int64)), r"expected token numbers of shape \(N, T\), got \(3,\)"),
-        (lambda: model()(tg.zeros(1, 3)), "of tg.float32"),
+        (lambda: model()(tg.zeros(3, dtype=tg.int64)), r"expected integers of shape \(N, T\)"),
+        (lambda: model()(tg.zeros(1, 3)), "expected integers"),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -9,7 +9,7 @@ from tinygrad_edu.nn import functional as F
 from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["LayerPast", "attend", "extend", "join_heads", "split_heads"]
+__all__ = ["LayerPast", "attend", "attend_causally", "extend", "join_heads", "split_heads"]
 
 LayerPast = tuple[Tensor, Tensor]  # keys and values of what was read, each (N, H, T, D / H)
 
@@ -29,11 +29,22 @@ def extend(past: LayerPast | None, key: Tensor, value: Tensor) -> LayerPast:
     return (key, value) if past is None else (cat((past[0], key), 2), cat((past[1], value), 2))
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
-    """Causal attention of the last T of S places: the query at place i sees the keys at places up to i."""
-    new, all_ = query.shape[2], key.shape[2]
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+def attend_causally(query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
+    """Attention of the last T of S places, each of which sees the keys up to its own; groups of queries may share one key."""
+    new, total = query.shape[2], key.shape[2]
+    mask = None
     if new > 1:
-        here = arange(all_ - new, all_, device=query.device)
-        scores = scores.masked_fill(here[:, None] < arange(all_, device=query.device), -math.inf)
+        here = arange(total - new, total, device=query.device)
+        mask = here[:, None] >= arange(total, device=query.device)
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    return attend(query, key, value, mask, dropout)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+    """Attention to the keys for which the mask is True."""
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
     return F.dropout(F.softmax(scores, -1), dropout) @ value

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 
 from tinygrad_edu.creation import arange
-from tinygrad_edu.models._attention import LayerPast, attend, extend, join_heads, split_heads
-from tinygrad_edu.models.causal import CausalLM, Past
+from tinygrad_edu.models._attention import LayerPast, attend_causally, extend, join_heads, split_heads
+from tinygrad_edu.models.causal import CausalLM, Past, check_sizes
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.containers import ModuleDict, ModuleList
@@ -62,11 +62,7 @@ class GPTConfig:
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"GPTConfig: {name} must be at least 1, got {getattr(self, name)}")
-        if self.n_embd % self.n_head:
-            raise ValueError(f"GPTConfig: {self.n_head} heads do not divide a width of {self.n_embd}")
+        check_sizes(self, "vocab_size block_size n_layer n_head n_embd", "n_embd", "n_head")
         if self.activation not in ("gelu", "gelu_tanh"):
             raise ValueError(f"GPTConfig: activation must be 'gelu' or 'gelu_tanh', got {self.activation!r}")
 
@@ -84,7 +80,7 @@ class Attention(Module):
         """(N, T, D) and the past to (N, T, D) and the past after it."""
         query, key, value = (split_heads(part, self.n_head) for part in self.c_attn(x).chunk(3, -1))
         past = extend(past, key, value)
-        return self.c_proj(join_heads(attend(query, *past, self.dropout if self.training else 0.0))), past
+        return self.c_proj(join_heads(attend_causally(query, *past, self.dropout if self.training else 0.0))), past
 
 
 class MLP(Module):
@@ -169,14 +165,18 @@ class GPT(CausalLM):
             else:
                 init.normal_(parameter, 0.0, 0.02 / math.sqrt(2 * self.config.n_layer) if "c_proj" in name else 0.02)
 
-    def advance(self, tokens: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
-        """Read tokens (N, T) after those of the past: their logits (N, T, V), and the state after them."""
-        start = self._place(tokens, past)
+    def hidden(self, tokens: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
+        """Read tokens (N, T) after those of the past: vectors (N, T, D), and the past after them."""
+        start = self._start(tokens, past)
         parts = self.transformer
         positions = arange(start, start + tokens.shape[1], device=tokens.device)
         x = parts["drop"](parts["wte"](tokens) + parts["wpe"](positions))
         after = []
         for i, block in enumerate(parts["h"]):
-            x, layer = block(x, None if past is None else past[i])
+            x, layer = block(x, None if past is None else past.layers[i])
             after.append(layer)
-        return self.lm_head(parts["ln_f"](x)), tuple(after)
+        return parts["ln_f"](x), Past(tuple(after))
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Vectors (…, D) to logits (…, V)."""
+        return self.lm_head(hidden)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -69,6 +69,7 @@ def peer(torch, net, tokens, kinds, there):
     st.sampled_from(["gelu", "gelu_new", "relu"]),
     st.integers(0, 1000),
 )
+@settings(max_examples=12)
 def test_vectors_and_gradients_are_those_of_pytorchs_layers(n, t, heads, act, seed):
     torch = pytest.importorskip("torch")
     net = filled(num_attention_heads=heads, hidden_act=act)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -59,6 +59,7 @@ def peer(torch, net, tokens):
 
 
 @given(st.integers(1, 3), st.integers(1, 12), st.sampled_from([1, 2, 4]), st.sampled_from(["gelu", "gelu_tanh"]))
+@settings(max_examples=12)
 def test_logits_and_the_tied_gradient_are_those_of_pytorchs_layers(n, t, heads, activation):
     torch = pytest.importorskip("torch")
     net = model(n_head=heads, activation=activation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -72,6 +72,7 @@ def peer(torch, net, tokens):
     st.booleans(),
     st.sampled_from([None, LONGER, {"rope_type": "linear", "factor": 2.0}]),
 )
+@settings(max_examples=12)
 def test_logits_and_gradients_are_those_of_pytorchs_functions(n, t, heads, flag, scaling):
     torch = pytest.importorskip("torch")
     count, keys, width = heads

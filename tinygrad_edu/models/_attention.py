@@ -1,15 +1,13 @@
-"""What the Transformers here share: heads, masks, and attention to what was read before."""
+"""What the Transformers here share: heads, and attention to what was read before."""
 
 from __future__ import annotations
-
-import math
 
 from tinygrad_edu.creation import arange
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["LayerPast", "attend", "attend_causally", "extend", "join_heads", "split_heads"]
+__all__ = ["LayerPast", "attend_causally", "extend", "join_heads", "split_heads"]
 
 LayerPast = tuple[Tensor, Tensor]  # keys and values of what was read, each (N, H, T, D / H)
 
@@ -33,18 +31,9 @@ def attend_causally(query: Tensor, key: Tensor, value: Tensor, dropout: float = 
     """Attention of the last T of S places, each of which sees the keys up to its own; groups of queries may share one key."""
     new, total = query.shape[2], key.shape[2]
     mask = None
-    if new > 1:
+    if 1 < new < total:
         here = arange(total - new, total, device=query.device)
         mask = here[:, None] >= arange(total, device=query.device)
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    return attend(query, key, value, mask, dropout)
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
-    """Attention to the keys for which the mask is True."""
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    return F.dropout(F.softmax(scores, -1), dropout) @ value
+    return F.scaled_dot_product_attention(
+        query, key, value, mask, dropout, is_causal=1 < new == total, enable_gqa=query.shape[1] != key.shape[1]
+    )

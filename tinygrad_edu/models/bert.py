@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tinygrad_edu.creation import arange, zeros
 from tinygrad_edu.errors import describe
-from tinygrad_edu.models._attention import attend, join_heads, split_heads
+from tinygrad_edu.models._attention import join_heads, split_heads
 from tinygrad_edu.models.causal import check_sizes
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
@@ -121,7 +121,7 @@ class SelfAttention(Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(N, T, D) to (N, T, D); the mask broadcasts to (N, H, T, T)."""
         query, key, value = (split_heads(part(x), self.heads) for part in (self.query, self.key, self.value))
-        return join_heads(attend(query, key, value, mask, self.drop if self.training else 0.0))
+        return join_heads(F.scaled_dot_product_attention(query, key, value, mask, self.drop if self.training else 0.0))
 
 
 class Output(Module):

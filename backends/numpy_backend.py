@@ -186,7 +186,8 @@ class NumpyBackend(Backend):
             x = np.array(x)
         where = _numpy_indexing.places(x, index)
         if where is None:
-            x[index] = value
+            if not _numpy_indexing.put_rows(x, index, value):
+                x[index] = value
         else:
             x.reshape(-1)[where] = value
         return x

@@ -10,6 +10,7 @@ import pytest
 
 from tinygrad_edu import backends
 from tinygrad_edu.backends import _numpy_elementwise as fast
+from tinygrad_edu.backends import _numpy_indexing, _numpy_threads
 
 cpu = backends.get("cpu")
 SHAPES = [(), (1,), (7,), (3, 5), (0, 4), (64, 64), (fast.LARGE - 1,), (fast.LARGE + 777,), (300, 1000), (2, 100, 1024)]
@@ -104,3 +105,42 @@ def test_nan_and_infinity_pass_through(n: int) -> None:
     assert np.isnan(cpu.relu(x)[0]) and cpu.relu(x)[1] == np.inf and cpu.relu(x)[2] == 0
     assert np.isnan(cpu.sigmoid(x)[0]) and cpu.sigmoid(x)[1] == 1 and cpu.sigmoid(x)[2] == 0
     assert np.isnan(cpu.sum(x))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(7,), (3, 4), ()])
+@pytest.mark.parametrize("spread", [1, 3, 40, 70_000])
+def test_equal_rows_are_summed(spread: int, shape: tuple[int, ...], dtype: str) -> None:
+    """From rows that are all the same, through groups of a few and of hundreds, to rows that are all different."""
+    rng = np.random.default_rng(spread)
+    rows = np.minimum(rng.geometric(0.2, 300) - 1, spread - 1) if spread < 100 else rng.permutation(spread)[:300]
+    values = rng.standard_normal((300, *shape)).astype(dtype)
+    distinct, sums = _numpy_indexing.sum_rows(rows, values)
+    expected = np.zeros((spread, *shape))
+    np.add.at(expected, rows, values.astype(np.float64))
+    assert distinct.tolist() == sorted(set(rows.tolist())) and sums.dtype == dtype
+    np.testing.assert_allclose(sums, expected[distinct], rtol=1e-3 if dtype == "float16" else 1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_rows_are_overwritten_as_numpy_does(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 9, (50, 20)).astype(dtype)
+    rows = np.array([3, -1, 0, 3, 49])
+    value = rng.integers(0, 9, (5, 20)).astype(dtype)
+    ours, expected = table.copy(), table.copy()
+    assert _numpy_indexing.put_rows(ours, rows, value)
+    expected[rows] = value
+    np.testing.assert_array_equal(ours, expected)
+    assert _numpy_indexing.put_rows(ours, np.arange(49), ours[1:]), "what overlaps is read before it is written"
+    np.testing.assert_array_equal(ours[:49], expected[1:])
+    with pytest.raises(IndexError, match="50"):
+        _numpy_indexing.put_rows(ours, np.array([50]), value[:1])
+    for x, index, what in [(ours.T, rows, value.T), (ours, rows, value[:1]), (ours, rows, value.T), (ours, rows, 1)]:
+        assert not _numpy_indexing.put_rows(x, index, what), "left to NumPy"
+
+
+@pytest.mark.parametrize("shapes", [((4, 3, 1), (4, 1, 5)), ((2, 4, 3, 1), (2, 4, 1, 5)), ((1, 3, 1), (4, 1, 5))])
+def test_many_outer_products_are_those_of_numpy(shapes: tuple[tuple[int, ...], ...]) -> None:
+    x, y = (np.random.default_rng(0).standard_normal(shape) for shape in shapes)
+    np.testing.assert_array_equal(_numpy_threads.matmul(x, y), x @ y)

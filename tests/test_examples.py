@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
 import random
 import sys
 from pathlib import Path
@@ -222,4 +223,26 @@ def test_a_csv_file_that_is_none_is_refused(capsys, monkeypatch, tmp_path):
         path.write_text(content)
         with pytest.raises(SystemExit):
             importlib.import_module("text_cnn").main(["--csv", str(path)])
+        assert message in capsys.readouterr().err
+
+
+def test_names_are_recognised_and_written(run, tmp_path):
+    result = run("names", "--each", "60", "--epochs", "6", "--hidden", "32", "--lr", "0.01")
+    assert result["right"] > 0.5 > 2 * result["largest kind"]
+    assert result["as meant"] > 0.4 and result["new"] > 0.1
+    for kind, letters in (("Ab", "abc"), ("Xy", "xyz")):
+        names = ["".join(p) for p in itertools.product(letters, repeat=3)]
+        (tmp_path / f"{kind}.txt").write_text("\n".join(names))
+    result = run("names", "--names", str(tmp_path), "--epochs", "4", "--hidden", "8", "--lr", "0.02", "--cell", "lstm")
+    assert result["right"] == 1
+
+
+def test_lists_of_names_that_are_none_are_refused(capsys, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    main = importlib.import_module("names").main
+    for files, message in (({}, "a file KIND.txt for each"), ({"A": "one\ntwo", "B": "three"}, "ten names at least")):
+        for kind, content in files.items():
+            (tmp_path / f"{kind}.txt").write_text(content)
+        with pytest.raises(SystemExit):
+            main(["--names", str(tmp_path)])
         assert message in capsys.readouterr().err

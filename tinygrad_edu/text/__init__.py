@@ -21,6 +21,8 @@ from tinygrad_edu.text.counts import SparseMatrix, cooccurrence, pmi, positive_p
 from tinygrad_edu.text.huffman import Huffman
 from tinygrad_edu.text.labels import SpanScores, allowed_bio, broken_bio, read_conll, span_scores, spans
 from tinygrad_edu.text.neighbours import WordVectors
+from tinygrad_edu.text.streaming import TextStream, TokenWindows, read_pieces, write_tokens
+from tinygrad_edu.text.subwords import SubwordTokenizer
 from tinygrad_edu.text.svd import truncated_svd
 from tinygrad_edu.text.tokenize import characters, join_words, sentences, words
 from tinygrad_edu.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
@@ -36,6 +38,9 @@ __all__ = [
     "Huffman",
     "SpanScores",
     "SparseMatrix",
+    "SubwordTokenizer",
+    "TextStream",
+    "TokenWindows",
     "Vocabulary",
     "WordCorpus",
     "WordVectors",
@@ -55,6 +60,7 @@ __all__ = [
     "positive_pmi",
     "read_conll",
     "read_penn_treebank",
+    "read_pieces",
     "read_text",
     "sentences",
     "span_scores",
@@ -64,4 +70,5 @@ __all__ = [
     "subsample",
     "truncated_svd",
     "words",
+    "write_tokens",
 ]

@@ -178,6 +178,7 @@ from tinygrad_edu.nn.resampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+from tinygrad_edu.nn.reservoir import EchoState, ridge_regression
 from tinygrad_edu.nn.rnn import GRU, LSTM, RNN, RNNBase
 from tinygrad_edu.nn.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinygrad_edu.nn.sparse import Embedding, EmbeddingBag
@@ -188,6 +189,7 @@ from tinygrad_edu.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from tinygrad_edu.nn.tree import TreeLSTM, TreeRNN, climb, forest
 from tinygrad_edu.nn.uninitialized import (
     UninitializedBuffer,
     UninitializedParameter,
@@ -245,6 +247,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "EchoState",
     "Embedding",
     "EmbeddingBag",
     "FeatureAlphaDropout",
@@ -355,6 +358,8 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "TreeLSTM",
+    "TreeRNN",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
@@ -368,8 +373,11 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "climb",
+    "forest",
     "functional",
     "init",
+    "ridge_regression",
     "unroll",
     "utils",
 ]

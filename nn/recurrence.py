@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import accumulate
-from typing import Any
+from typing import Any, overload
 
 from tinygrad_edu.creation import tensor
 from tinygrad_edu.errors import describe
@@ -26,6 +26,16 @@ __all__ = ["Recurrence", "unroll"]
 
 State = Any  # a tensor, or tuples and lists of tensors, the first of which is the output
 Cell = Callable[[Tensor, State], State]
+
+
+@overload
+def unroll(cell: Cell, input: Tensor, state: State = None, reverse: bool = False) -> tuple[Tensor, State]: ...
+
+
+@overload
+def unroll(
+    cell: Cell, input: PackedSequence, state: State = None, reverse: bool = False
+) -> tuple[PackedSequence, State]: ...
 
 
 def unroll(

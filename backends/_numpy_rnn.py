@@ -57,8 +57,8 @@ def _weight_gradients(
     flat_h = flat_x if gates_h is gates_x else gates_h.reshape(steps * batch, width)
     need_x, need_ih, need_hh, need_bi, need_bh = needed
     gx = (flat_x @ w_ih).reshape(x.shape) if need_x else None
-    gw_ih = flat_x.T @ x.reshape(steps * batch, -1) if need_ih else None
-    gw_hh = flat_h.T @ before.reshape(steps * batch, -1) if need_hh else None
+    gw_ih = flat_x.T @ x.reshape(steps * batch, x.shape[2]) if need_ih else None
+    gw_hh = flat_h.T @ before.reshape(steps * batch, before.shape[2]) if need_hh else None
     return gx, gw_ih, gw_hh, flat_x.sum(0) if need_bi else None, flat_h.sum(0) if need_bh else None
 
 

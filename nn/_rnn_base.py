@@ -78,7 +78,7 @@ class RNNBase(Module):
         name = self._get_name()
         if mode not in _MODES:
             raise ValueError(f"{name}: mode must be one of {', '.join(_MODES)}, got {mode!r}")
-        for what, value in (("hidden_size", hidden_size), ("num_layers", num_layers)):
+        for what, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name}: {what} must be an integer, got {value!r}")
             if value < 1:

@@ -38,6 +38,11 @@ class RNNCellBase(Module):
         self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
+        for what, value in (("input_size", input_size), ("hidden_size", hidden_size)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{self._get_name()}: {what} must be an integer, got {value!r}")
+            if value < 0:
+                raise ValueError(f"{self._get_name()}: {what} must not be negative, got {value}")
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
@@ -64,7 +69,15 @@ class RNNCellBase(Module):
                 f"{self._get_name()}: expected an input of shape (N, {self.input_size}) or ({self.input_size},), "
                 f"got {tuple(input.shape)}"
             )
+        self._check_dtype(input, "the input")
         return input if input.dim() == 2 else input.unsqueeze(0)
+
+    def _check_dtype(self, value: Tensor, what: str) -> None:
+        weight = self.weight_ih
+        if value.dtype is not weight.dtype:
+            raise TypeError(
+                f"{self._get_name()}: {what} is {value.dtype} and the weights {weight.dtype}; convert one with .to(dtype)"
+            )
 
     def _state(self, state: Tensor | None, input: Tensor, what: str) -> Tensor:
         """A state, checked, as (N, H); zeros where none was given."""
@@ -76,6 +89,7 @@ class RNNCellBase(Module):
         expected = (*input.shape[:-1], self.hidden_size)
         if tuple(state.shape) != expected:
             raise ValueError(f"{self._get_name()}: expected {what} of shape {expected}, got {tuple(state.shape)}")
+        self._check_dtype(state, what)
         return state if input.dim() == 2 else state.unsqueeze(0)
 
     def extra_repr(self) -> str:

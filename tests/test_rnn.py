@@ -27,7 +27,7 @@ def configurations(draw: Any) -> tuple[str, dict[str, Any]]:
     options = {
         "input_size": draw(st.integers(1, 3)),
         "hidden_size": draw(st.integers(1, 3)),
-        "num_layers": draw(st.integers(1, 2)),
+        "num_layers": draw(st.integers(1, 3)),
         "bias": draw(st.booleans()),
         "batch_first": draw(st.booleans()),
         "dropout": 0.0,
@@ -73,7 +73,7 @@ def test_layers_agree_with_pytorch(configuration: tuple[str, dict[str, Any]], da
     kind, options = configuration
     dtype = data.draw(st.sampled_from(["float64", "float32"]), label="dtype")
     batched = data.draw(st.booleans(), label="batched")
-    steps, n = data.draw(st.integers(1, 3), label="T"), data.draw(st.integers(1, 3), label="N")
+    steps, n = data.draw(st.integers(1, 4), label="T"), data.draw(st.integers(0, 3), label="N")
     ours, theirs = pair(kind, dtype, options, seed)
     rng = np.random.default_rng(seed)
     batch = (n,) if batched else ()
@@ -344,6 +344,17 @@ def test_dropout_of_a_single_layer_is_pointless_and_says_so() -> None:
         (lambda: nn.GRU(2, 3)(tg.zeros(5, 1, 2), tg.zeros(1, 1, 3, dtype="float64")), TypeError, "float64"),
         (lambda: nn.GRUCell(2, 3)(tg.zeros(4, 3)), ValueError, r"\(N, 2\) or \(2,\), got \(4, 3\)"),
         (lambda: nn.GRUCell(2, 3)(tg.zeros(4, 2), tg.zeros(5, 3)), ValueError, r"\(4, 3\), got \(5, 3\)"),
+        (lambda: nn.RNN(0, 3), ValueError, "input_size must be at least 1, got 0"),
+        (lambda: nn.GRU(2, 3)(tg.zeros(5, 1, 2), (tg.zeros(1, 1, 3),)), TypeError, "a Tensor as the initial state h_0"),
+        (lambda: nn.LSTM(2, 3, proj_size=2)(tg.zeros(5, 1, 2), (tg.zeros(1, 1, 3),) * 2), ValueError, r"\(1, 1, 2\)"),
+        (lambda: nn.RNNCell(2, -1), ValueError, "hidden_size must not be negative, got -1"),
+        (lambda: nn.RNNCell(2.0, 3), TypeError, "input_size must be an integer, got 2.0"),
+        (lambda: nn.LSTMCell(2, 3)(tg.zeros(4, 2, dtype="float64")), TypeError, "LSTMCell: the input is .*float64"),
+        (
+            lambda: nn.RNNCell(2, 3)(tg.zeros(4, 2), tg.zeros(4, 3, dtype="float64")),
+            TypeError,
+            "RNNCell: the state h is .*float64",
+        ),
         (lambda: nn.GRUCell(2, 3)(None), TypeError, "expected a Tensor as input"),
         (lambda: nn.LSTMCell(2, 3)(tg.zeros(4, 2), tg.zeros(4, 3)), TypeError, r"pair \(h, c\)"),
         (lambda: nn.LSTMCell(2, 3)(tg.zeros(2), (tg.zeros(3), tg.zeros(4))), ValueError, "cell state c"),

@@ -132,7 +132,7 @@ def _lengths(name: str, lengths: Any, batch: int, longest: int) -> list[int]:
     values = lengths.tolist() if isinstance(lengths, Tensor) else lengths
     if not isinstance(values, (list, tuple)):
         raise TypeError(f"{name}: lengths must be a list or a tensor of integers, got {describe(lengths)}")
-    if any(isinstance(n, bool) or n != int(n) for n in values):
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and n == int(n) for n in values):
         raise TypeError(f"{name}: lengths must be integers, got {list(values)}")
     numbers = [int(n) for n in values]
     if len(numbers) != batch:

@@ -1,6 +1,15 @@
 """The workloads. Importing this package registers them; the order here is the order in which they run."""
 
-from benchmarks.workloads import small_graphs, networks, convolutions, language_models  # isort: skip
+from benchmarks.workloads import small_graphs, networks, convolutions, language_models, sequences  # isort: skip
 from benchmarks.workloads import word_vectors, optimizers, operations  # isort: skip
 
-__all__ = ["convolutions", "language_models", "networks", "operations", "optimizers", "small_graphs", "word_vectors"]
+__all__ = [
+    "convolutions",
+    "language_models",
+    "networks",
+    "operations",
+    "optimizers",
+    "sequences",
+    "small_graphs",
+    "word_vectors",
+]

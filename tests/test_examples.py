@@ -246,3 +246,8 @@ def test_lists_of_names_that_are_none_are_refused(capsys, monkeypatch, tmp_path)
         with pytest.raises(SystemExit):
             main(["--names", str(tmp_path)])
         assert message in capsys.readouterr().err
+
+
+def test_a_network_learns_to_add(run):
+    options = ["--digits", "2", "--train", "4500", "--test", "300", "--batch", "32", "--epochs", "6", "--hidden", "48"]
+    assert run("addition", *options, "--lr", "0.01", "--variant", "reversed, peeky")["reversed, peeky"] > 0.15

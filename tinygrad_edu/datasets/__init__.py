@@ -12,6 +12,7 @@ from tinygrad_edu.datasets.folder import ImageFolder, read_image
 from tinygrad_edu.datasets.generated import blobs, noisy_sine, spiral, two_moons, xor
 from tinygrad_edu.datasets.images import ImageDataset
 from tinygrad_edu.datasets.mnist import KMNIST, MNIST, FashionMNIST, read_idx
+from tinygrad_edu.datasets.sequences import additions, dates, english_number, german_number, number_words
 from tinygrad_edu.datasets.shapes import Shapes
 from tinygrad_edu.datasets.table import CSVDataset
 
@@ -26,8 +27,13 @@ __all__ = [
     "ImageDataset",
     "ImageFolder",
     "Shapes",
+    "additions",
     "blobs",
+    "dates",
+    "english_number",
+    "german_number",
     "noisy_sine",
+    "number_words",
     "read_idx",
     "read_image",
     "read_npz",

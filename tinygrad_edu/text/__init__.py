@@ -25,6 +25,7 @@ from tinygrad_edu.text.streaming import TextStream, TokenWindows, read_pieces, w
 from tinygrad_edu.text.subwords import SubwordTokenizer
 from tinygrad_edu.text.svd import truncated_svd
 from tinygrad_edu.text.tokenize import characters, join_words, sentences, words
+from tinygrad_edu.text.translation import EncodedPairs, PairBatch, pad_tokens, read_pairs
 from tinygrad_edu.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from tinygrad_edu.text.windows import contexts, pairs, subsample
 from tinygrad_edu.text.word_corpus import WordCorpus, read_penn_treebank, split_words
@@ -35,7 +36,9 @@ __all__ = [
     "PAD",
     "UNK",
     "AliasTable",
+    "EncodedPairs",
     "Huffman",
+    "PairBatch",
     "SpanScores",
     "SparseMatrix",
     "SubwordTokenizer",
@@ -55,10 +58,12 @@ __all__ = [
     "drop_repeats",
     "help_topics",
     "join_words",
+    "pad_tokens",
     "pairs",
     "pmi",
     "positive_pmi",
     "read_conll",
+    "read_pairs",
     "read_penn_treebank",
     "read_pieces",
     "read_text",

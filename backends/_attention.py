@@ -27,17 +27,16 @@ def row_blocks(shape: tuple[int, ...]) -> list[slice]:
     return [slice(i, min(i + step, rows)) for i in range(0, rows, step)]
 
 
-def kept(ns: Any, dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) -> Array:
-    """Which weights of some rows stay: the same ones whenever it is asked."""
+def drawn(ns: Any, dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) -> Array:
+    """Which weights of some blocks of rows stay, by the backend's own generator."""
     p, seed = dropout
     batch, heads, _, keys = shape
-    drawn = ns.random_uniform(ns.generator(seed + rows.start), (batch, heads, rows.stop - rows.start, keys), ns.float32)
-    return drawn >= p
-
-
-def all_kept(ns: Any, dropout: tuple[float, int], shape: tuple[int, ...]) -> Array:
-    """Which weights of all rows stay."""
-    return ns.concat([kept(ns, dropout, shape, rows) for rows in row_blocks(shape)], axis=-2)
+    parts = []
+    for block in row_blocks(shape):
+        if rows.start <= block.start < rows.stop:
+            size = batch, heads, block.stop - block.start, keys
+            parts.append(ns.random_uniform(ns.generator(seed + block.start), size, ns.float32) >= p)
+    return ns.concat(parts, axis=-2)
 
 
 def _grouped(ns: Any, x: Array, groups: int) -> Array:
@@ -85,7 +84,7 @@ class _Problem:
         """Weights, or what is multiplied by them, after dropout."""
         if self.dropout is None:
             return weights
-        keep = _grouped(self.ns, kept(self.ns, self.dropout, self.shape, rows)[..., :keys], self.groups)
+        keep = _grouped(self.ns, self.ns.attention_kept(self.dropout, self.shape, rows)[..., :keys], self.groups)
         factor = 1 / (1 - self.dropout[0]) if self.dropout[0] < 1 else 0.0
         return self.ns.where(keep, weights * factor, self.ns.zeros_like(weights))
 

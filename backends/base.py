@@ -535,9 +535,9 @@ class Backend:
         """The gradients of queries, keys, values and mask, as far as they are needed."""
         return _attention.attention_backward(self, g, args, out, sums, needed)
 
-    def attention_kept(self, dropout: tuple[float, int], shape: tuple[int, ...]) -> Array:
-        """Which weights (B, H, L, S) :meth:`attention` keeps with a probability and a seed of dropout."""
-        return _attention.all_kept(self, dropout, shape)
+    def attention_kept(self, dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) -> Array:
+        """Which weights of some rows of (B, H, L, S) :meth:`attention` keeps with a probability and a seed of dropout."""
+        return self.from_host(_host().attention_kept(dropout, shape, rows), self.index)
 
     def in_blocks(self, function: Callable[..., Any], *arrays: Array) -> Any:
         """``function(*arrays)``, an elementwise formula on arrays of one shape, in parts if that is faster."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _cupy_elementwise, _cupy_rnn, _indexing, cuda
+from tinygrad_edu.backends import _attention, _cupy_elementwise, _cupy_rnn, _indexing, cuda
 from tinygrad_edu.backends._cupy_alarm import Alarm
 from tinygrad_edu.backends._cupy_conv import Convolutions
 from tinygrad_edu.backends._cupy_indexing import Tables, out_of_range
@@ -339,6 +339,9 @@ class CupyBackend(Backend):
 
     def generator(self, seed: int) -> Philox:
         return Philox(seed)
+
+    def attention_kept(self, dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) -> Array:
+        return _attention.drawn(self, dropout, shape, rows)
 
     def random_seed(self, generator: Philox) -> int:
         seed, first = generator.use(1)

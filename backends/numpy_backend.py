@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends import _numpy_elementwise as _elementwise
 from tinygrad_edu.backends import (
+    _numpy_attention,
     _numpy_indexing,
     _numpy_kernels,
     _numpy_optim,
@@ -19,6 +19,7 @@ from tinygrad_edu.backends import (
     _numpy_special,
     _numpy_threads,
 )
+from tinygrad_edu.backends import _numpy_elementwise as _elementwise
 from tinygrad_edu.backends.base import Array, Backend, BackendError
 
 # log(0) is -inf and 0/0 is NaN, as everywhere in deep learning, without a warning from the inside of this package;
@@ -317,6 +318,17 @@ class NumpyBackend(Backend):
 
     def softmax(self, x: Array, axis: int) -> Array:
         return _elementwise.softmax(x, axis)
+
+    def attention(self, *args: Any) -> tuple[Array, Array]:
+        return _numpy_attention.attention(*args)
+
+    def attention_backward(
+        self, g: Array, args: tuple[Any, ...], out: Array, sums: Array, needed: Sequence[bool]
+    ) -> tuple[Any, ...]:
+        return _numpy_attention.attention_backward(g, args, out, sums, needed)
+
+    def attention_kept(self, dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) -> Array:
+        return _numpy_attention.all_kept(dropout, shape, rows)
 
     def in_blocks(self, function: Callable[..., Any], *arrays: Array) -> Any:
         return _elementwise.in_blocks(function, *arrays)

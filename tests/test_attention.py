@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,7 +44,7 @@ def mask_of(kind, rng, batch, heads, rows, keys):
 def problems(draw):
     """Sizes around the blocks' borders, a mask, and a seed for the numbers."""
     batch, groups, shared = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    rows, keys = draw(st.sampled_from([1, 5, 64, 65, 130])), draw(st.sampled_from([1, 7, 64, 100, 129]))
+    rows, keys = draw(st.sampled_from([1, 5, 64, 65, 130, 300])), draw(st.sampled_from([1, 7, 64, 100, 129, 320]))
     wide, out = draw(st.sampled_from([1, 4, 16])), draw(st.sampled_from([1, 4, 9]))
     p = draw(st.sampled_from([0.0, 0.0, 0.3, 1.0]))
     return (
@@ -86,8 +89,6 @@ def test_blocks_and_the_plain_formula_agree(problem):
 @given(problems())
 def test_the_portable_blocks_give_the_same(problem):
     leaves, (causal, scale, dropout), g = arguments(*problem)
-    if dropout is not None and dropout[0] < 1:
-        dropout = None  # the portable numbers are others
     args = leaves if len(leaves) == 4 else [*leaves, None]
     ns = backends.get("cpu")
     raws = (*(None if a is None else a.detach().numpy() for a in args), causal, scale, dropout)
@@ -172,3 +173,50 @@ def test_second_derivatives_go_through_the_plain_formula():
     q, k, v = (tg.tensor(drawn(rng, 1, 2, 3, 2), requires_grad=True) for _ in range(3))
     mask = tg.tensor(drawn(rng, 2, 1, 3), requires_grad=True)
     check_gradients(lambda *x: F.scaled_dot_product_attention(*x), q, k, v, mask, order=2)
+
+
+MEASURE = """
+import sys
+library, lengths = sys.argv[1], [int(n) for n in sys.argv[2:]]
+import numpy as np
+lib = __import__(library)
+F = __import__(library + ".nn.functional", fromlist=["functional"])
+lib.set_num_threads(2)
+
+def peak(length):
+    rng = np.random.default_rng(0)
+    q, k, v = (lib.tensor(rng.normal(size=(1, 2, length, 32)).astype("float32"), requires_grad=True) for _ in range(3))
+    F.scaled_dot_product_attention(q, k, v, is_causal=True).sum().backward()
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+print(*[peak(n) for n in lengths])
+"""
+
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the resident set as Linux counts it")
+
+
+def peaks(library, *lengths):
+    """The largest resident set of a process, in MB, after forward and backward at growing lengths."""
+    command = [sys.executable, "-c", MEASURE, library, *map(str, lengths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return [float(x) for x in done.stdout.split()]
+
+
+@on_linux
+def test_memory_grows_with_the_length_and_not_with_its_square():
+    small, middle, large = peaks("tinygrad_edu", 256, 2048, 4096)
+    assert large - middle < 0.25 * 2 * 4096**2 * 4 / 2**20, "a quarter of one table of weights"
+    assert large - small < 48
+
+
+@pytest.mark.slow
+@on_linux
+def test_memory_is_never_above_that_of_pytorch():
+    pytest.importorskip("torch")
+    lengths = 256, 1024, 4096, 8192
+    ours, theirs = peaks("tinygrad_edu", *lengths), peaks("torch", *lengths)
+    assert all(a < b for a, b in zip(ours, theirs, strict=True)), (ours, theirs)
+    growth = ours[-1] - ours[0], theirs[-1] - theirs[0]
+    assert growth[0] <= growth[1] + 8, growth

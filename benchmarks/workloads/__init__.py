@@ -1,7 +1,7 @@
 """The workloads. Importing this package registers them; the order here is the order in which they run."""
 
 from benchmarks.workloads import small_graphs, networks, convolutions, language_models, sequences  # isort: skip
-from benchmarks.workloads import word_vectors, optimizers, operations  # isort: skip
+from benchmarks.workloads import transformers, word_vectors, optimizers, operations  # isort: skip
 
 __all__ = [
     "convolutions",
@@ -11,5 +11,6 @@ __all__ = [
     "optimizers",
     "sequences",
     "small_graphs",
+    "transformers",
     "word_vectors",
 ]

@@ -57,7 +57,7 @@ class Attention(Fused):
         blind = all_(scores == -math.inf, -1, True)  # a row that sees nothing gives zeros
         weights = ew.where(blind, 0.0, softmax(ew.where(blind, 0.0, scores), -1))
         if dropout is not None:
-            keep = function.Tensor._wrap(xp(scores._data).attention_kept(dropout, shape))
+            keep = function.Tensor._wrap(xp(scores._data).attention_kept(dropout, shape, slice(0, shape[2])))
             weights = ew.where(keep, weights * (1 / (1 - dropout[0]) if dropout[0] < 1 else 0.0), 0.0)
         return matmul(weights, _for_groups(v, groups))
 

@@ -283,7 +283,7 @@ def _backward(
     queries, keys_turned = _with_column("attention queries", q, sums), _turned("attention keys", k, problem.scale, 1)
     slopes, values_turned = _with_column("attention slopes", g, inner), _turned("attention values", v, 1.0, 1)
     tiles = problem.tiles()
-    alone = len(tiles) == 1
+    alone = len(tiles) == 1 and tiles[0][1].stop == problem.keys
     if not alone:
         for target in targets:
             if target is not None:

@@ -69,6 +69,7 @@ from tinygrad_edu.nn.dropout import (
     VariationalDropout,
 )
 from tinygrad_edu.nn.flatten import Flatten, Unflatten
+from tinygrad_edu.nn.kv_cache import KVCache
 from tinygrad_edu.nn.lazy import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
@@ -154,6 +155,14 @@ from tinygrad_edu.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from tinygrad_edu.nn.positions import (
+    ALiBi,
+    ClippedPositionBias,
+    LearnedPositions,
+    RelativePositionBias,
+    RotaryEmbedding,
+    SinusoidalPositions,
+)
 from tinygrad_edu.nn.rectifiers import (
     Hardshrink,
     Hardsigmoid,
@@ -204,6 +213,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "SELU",
+    "ALiBi",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -229,6 +239,7 @@ __all__ = [
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
+    "ClippedPositionBias",
     "ConcatAttention",
     "ConstantPad1d",
     "ConstantPad2d",
@@ -270,6 +281,7 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KVCache",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -294,6 +306,7 @@ __all__ = [
     "LazyLinear",
     "LeakyRNNCell",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LinearChainCRF",
     "LocalResponseNorm",
@@ -335,12 +348,15 @@ __all__ = [
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
+    "RelativePositionBias",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SkipRNNCell",
     "SmoothL1Loss",
     "SoftMarginLoss",

@@ -29,7 +29,7 @@ def _attention(ctx: Context, batch: int, heads: int, length: int, width: int) ->
 
 for _batch, _length in ((16, 64), (4, 256), (1, 1024), (1, 4096)):
 
-    @workload(name=f"attention:{_length}", check_steps=1, rtol=(1e-3, 1e-3))
+    @workload(name=f"attention/{_length}", check_steps=1, rtol=(1e-3, 1e-3))
     def _build(ctx: Context, batch: int = _batch, length: int = _length) -> Step:
         """Causal attention, 4 heads of 64, forward and backward, at one length."""
         return _attention(ctx, batch, 4, length, 64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.backends import _numpy_conv, _numpy_losses, _numpy_norms, _numpy_pooling, _numpy_rnn
+from tinygrad_edu.backends import _numpy_conv, _numpy_losses, _numpy_norms, _numpy_pooling, _numpy_rnn, _numpy_special
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "conv": _numpy_conv.conv,
@@ -25,4 +25,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "gru_backward": _numpy_rnn.gru_backward,
     **_numpy_norms.KERNELS,
     **_numpy_pooling.KERNELS,
+    **_numpy_special.KERNELS,
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.backends._numpy_scratch import scratch
 from tinygrad_edu.backends._numpy_threads import split
 
 Array = Any
@@ -38,33 +39,52 @@ def _share(work: Callable[[int, slice], None], blocks: list[slice], elements: in
     split(some, len(blocks), elements)
 
 
-def _sums(x: Array) -> Array:
-    """Sums over the last axis, which stays; einsum is several times as fast as sum."""
-    if x.shape[-1] > _LONG:
-        return x.sum(-1, keepdims=True)
-    return np.einsum("...j->...", x)[..., None]
-
-
 def _dots(x: Array, y: Array) -> Array:
     """Sums of products over the last axis, which stays."""
     if x.shape[-1] > _LONG:
         return (x * y).sum(-1, keepdims=True)
-    return np.einsum("...j,...j->...", x, y)[..., None]
+    return np.vecdot(x, y)[..., None]
 
 
-# Over what lies together: x (N, G, M), weight and bias (G, M) ------------------------------------------------------------
+# Over what lies together: x (N, G, M), weight and bias (G, M), or without G ----------------------------------------------------
 
 
 def _as_rows(x: Array, axes: Axes, grouped: bool) -> Array:
-    """(N, G, M), with one group in a layer norm."""
-    lead, groups = (x.shape[0], x.shape[1]) if grouped else (math.prod(x.shape[: axes[0]]), 1)
-    return np.ascontiguousarray(x).reshape(lead, groups, math.prod(x.shape[axes[0] :]))
+    """(N, G, M), or (N, M) of a layer norm, which has one group."""
+    lead = (x.shape[0], x.shape[1]) if grouped else (math.prod(x.shape[: axes[0]]),)
+    return np.ascontiguousarray(x).reshape(*lead, math.prod(x.shape[axes[0] :]))
 
 
-def _as_table(parameter: Array, groups: int, width: int) -> Array:
-    """A parameter of (G, K, 1 …) or of a layer norm's shape, as (G, M)."""
-    table = parameter.reshape(groups, -1)
-    return np.repeat(table, width // max(table.shape[1], 1), axis=1) if table.shape[1] != width else table
+def _as_table(parameter: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
+    """A parameter of (G, K, 1 …) or of a layer norm's shape, as (G, M) or (M); ones where there is none."""
+    if parameter is None:
+        return np.ones(shape, dtype)
+    if parameter.size == math.prod(shape):
+        return parameter.reshape(shape)
+    table = parameter.reshape(shape[0], -1)
+    return np.repeat(table, shape[1] // max(table.shape[1], 1), axis=1)
+
+
+def _outer(column: Array, table: Array, out: Array) -> Array:
+    """A column times a table: of one group by BLAS, which is faster than a multiplication that broadcasts."""
+    if out.ndim == 2:
+        return np.dot(column, table[None], out=out)
+    return np.multiply(column, table, out=out)
+
+
+def _along(x: Array, table: Array) -> Array:
+    """Sums over the last axis, which stays, of x times a table."""
+    if x.ndim == 2 and x.shape[1] <= _LONG:
+        return np.dot(x, table)[:, None]
+    return _dots(x, np.broadcast_to(table, x.shape))
+
+
+def _down(column: Array, x: Array, out: Array) -> None:
+    """Sums over the first axis of x times a column."""
+    if x.ndim == 2:
+        np.dot(column[:, 0], x, out=out)
+    else:
+        np.einsum("ng,ngm->gm", column[..., 0], x, out=out)
 
 
 def _rows(
@@ -72,26 +92,27 @@ def _rows(
 ) -> tuple[Array, Any, Array]:
     """The result, and mean and variance with ``axes`` of size 1."""
     rows = _as_rows(x, axes, grouped)
-    n, groups, width = rows.shape
-    out = np.empty_like(rows)
-    means, spreads = np.zeros((2, n, groups, 1), x.dtype)
-    w, b = (None if p is None else _as_table(p, groups, width) for p in (weight, bias))
+    *lead, width = rows.shape
+    result = np.empty(x.shape, x.dtype)
+    out = result.reshape(rows.shape)
+    means, spreads = np.zeros((2, *lead, 1), x.dtype)
+    ones, w = (_as_table(p, rows.shape[1:], x.dtype) for p in (None, weight))
+    b = None if bias is None else _as_table(bias, rows.shape[1:], x.dtype)
 
     def work(_: int, at: slice) -> None:
         block, target = rows[at], out[at]
         if centred:
-            np.divide(_sums(block), width, out=means[at])
+            np.divide(_along(block, ones), width, out=means[at])
             block = np.subtract(block, means[at], out=target)
         spread = np.divide(_dots(block, block), width, out=spreads[at])
-        np.multiply(block, 1 / np.sqrt(spread + eps), out=target)
-        if w is not None:
-            target *= w
+        factors = _outer(1 / np.sqrt(spread + eps), w, scratch("norm factors", block.shape, x.dtype))
+        np.multiply(block, factors, out=target)
         if b is not None:
             target += b
 
-    _share(work, _blocks(n, groups * width), 4 * rows.size)
+    _share(work, _blocks(len(rows), math.prod(rows.shape[1:])), 4 * rows.size)
     kept = (*x.shape[: axes[0]], *(1,) * len(axes))
-    return out.reshape(x.shape), means.reshape(kept) if centred else None, spreads.reshape(kept)
+    return result, means.reshape(kept) if centred else None, spreads.reshape(kept)
 
 
 def _rows_backward(
@@ -107,42 +128,51 @@ def _rows_backward(
     spread: Array,
     needed: list[bool],
 ) -> tuple[Any, ...]:
-    """Gradients of input, weight and bias."""
+    """Gradients of input, weight and bias.
+
+    With r = 1 / √(variance + eps), c = x - mean and means over a row, that of the input is r (g w - mean(g w) - c r² mean(g w c)). The
+    sums of g w c over a row and of g c r over all rows are products of one table, g c, with a vector.
+    """
     rows, slopes = _as_rows(x, axes, grouped), _as_rows(g, axes, grouped)
-    n, groups, width = rows.shape
-    out = np.empty_like(rows) if needed[0] else None
-    w = None if weight is None else _as_table(weight, groups, width)
-    rates = (1 / np.sqrt(spread + eps)).reshape(n, groups, 1)
-    means: Array = mean.reshape(n, groups, 1) if centred else None
-    blocks = _blocks(n, groups * width)
+    *lead, width = rows.shape
+    result = np.empty(x.shape, x.dtype) if needed[0] else None
+    out = None if result is None else result.reshape(rows.shape)
+    w = _as_table(weight, rows.shape[1:], x.dtype)
+    rates = (1 / np.sqrt(spread + eps)).reshape(*lead, 1)
+    means: Array = mean.reshape(*lead, 1) if centred else None
+    blocks = _blocks(len(rows), math.prod(rows.shape[1:]))
     # One partial sum for each block, so that the total does not depend on which thread did what.
-    gw, gb = (np.zeros((len(blocks), groups, width), x.dtype) if need else None for need in needed[1:])
+    gw, gb = (np.zeros((len(blocks), *rows.shape[1:]), x.dtype) if need else None for need in needed[1:])
 
     def work(i: int, at: slice) -> None:
-        slope = slopes[at]
-        normal = np.multiply(np.subtract(rows[at], means[at]) if centred else rows[at], rates[at])
+        block, slope, rate = rows[at], slopes[at], rates[at]
+        if centred:
+            block = np.subtract(block, means[at], out=scratch("norm centred", block.shape, x.dtype))
+        both = np.multiply(slope, block, out=scratch("norm products", block.shape, x.dtype))
         if gb is not None:
-            np.add.reduce(slope, 0, out=gb[i])
+            _down(np.ones_like(rate), slope, gb[i])
         if gw is not None:
-            np.einsum("ngm,ngm->gm", slope, normal, out=gw[i])
+            _down(rate, both, gw[i])
         if out is None:
             return
-        target = np.multiply(slope, w, out=out[at]) if w is not None else out[at]
-        slope = slope if w is None else target
-        if centred:
-            middle = _sums(slope) / width
-        normal *= _dots(slope, normal) / width
-        np.subtract(slope, normal, out=target)
-        if centred:
-            target -= middle
-        target *= rates[at]
+        pull = _along(both, w)
+        pull *= rate * rate * rate / -width
+        target = np.multiply(slope, _outer(rate, w, both), out=out[at])
+        if not centred:
+            block = np.multiply(block, pull, out=both)
+        else:
+            block *= pull
+            shift = _along(slope, w)
+            shift *= rate / -width
+            target += shift
+        target += block
 
     _share(work, blocks, 6 * rows.size)
-    return None if out is None else out.reshape(x.shape), _to_parameter(gw, weight), _to_parameter(gb, bias)
+    return result, _to_parameter(gw, weight), _to_parameter(gb, bias)
 
 
 def _to_parameter(tables: Array | None, parameter: Array) -> Array | None:
-    """The gradient of a parameter from those of its table (G, M), one from each block."""
+    """The gradient of a parameter from those of its table, one from each block."""
     if tables is None:
         return None
     return tables.sum(0).reshape(parameter.size, -1).sum(1).reshape(parameter.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinygrad_edu.function import Fused, Op
 from tinygrad_edu.ops._types import axis_of, shape_of, to_float, xp
@@ -218,68 +218,67 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return fill_in(input, run_single(Mish, floating("mish", input)), inplace)
 
 
-class Gelu(Fused):
+class _Bent(Fused):
+    """A formula whose derivative is computed along with it, since they share what is expensive; backward is one product."""
+
     __slots__ = ()
+    kernel: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        return self.kernel
 
     def forward(self, x: Any) -> Any:
-        kernel = own_kernel("gelu", x)
+        kernel = own_kernel(self.kernel, x)
         if kernel is not None:
             self.saved = (x,)
             return kernel(x)
         ns = xp(x)
-
-        def formula(x: Any) -> Any:
-            share = 0.5 * (1 + ns.erf(x * math.sqrt(0.5)))
-            return x * share, share
-
-        out, share = ns.in_blocks(formula, x)
-        self.saved = x, share
+        wanted = self.needs(0)
+        kernel = ns.kernels.get(f"{self.kernel}_with_slope")
+        if kernel is not None and x.dtype == ns.float32 and x.shape:
+            out, slope = kernel(x, wanted)
+        elif wanted:
+            out, slope = ns.in_blocks(lambda x: self.both(ns, x), x)
+        else:
+            out, slope = ns.in_blocks(lambda x: self.both(ns, x)[0], x), None
+        self.saved = x, slope
         return out
 
     def backward(self, g: Any) -> Any:
-        kernel = own_kernel("gelu_backward", g)
-        if kernel is not None:
-            return kernel(g, *self.saved)
+        kernel = own_kernel(f"{self.kernel}_backward", g)
+        return in_blocks(lambda g, slope: g * slope, g, self.saved[1]) if kernel is None else kernel(g, *self.saved)
 
-        def slope(g: Any, x: Any, share: Any) -> Any:
-            density = exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
-            return g * (share + x * density)
+    @staticmethod
+    def both(ns: Any, x: Any) -> tuple[Any, Any]:
+        """Values and derivatives of raw arrays."""
+        raise TypeError("a subclass says what it computes")
 
-        return in_blocks(slope, g, *self.saved)
+
+class Gelu(_Bent):
+    __slots__ = ()
+    kernel = "gelu"
+
+    @staticmethod
+    def both(ns: Any, x: Any) -> tuple[Any, Any]:
+        share = 0.5 * (1 + ns.erf(x * math.sqrt(0.5)))
+        density = ns.exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
+        return x * share, share + x * density
 
     @staticmethod
     def reference(x: Any) -> Any:
         return x * (0.5 * (1 + erf(x * math.sqrt(0.5))))
 
 
-class GeluTanh(Fused):
+class GeluTanh(_Bent):
     __slots__ = ()
+    kernel = "gelu_tanh"
 
-    def forward(self, x: Any) -> Any:
-        kernel = own_kernel("gelu_tanh", x)
-        if kernel is not None:
-            self.saved = (x,)
-            return kernel(x)
-        ns = xp(x)
-
-        def formula(x: Any) -> Any:
-            t = ns.tanh(ROOT_2_OVER_PI * (x + GELU_CUBE * (x * x * x)))
-            return 0.5 * x * (1 + t), t
-
-        out, t = ns.in_blocks(formula, x)
-        self.saved = x, t
-        return out
-
-    def backward(self, g: Any) -> Any:
-        kernel = own_kernel("gelu_tanh_backward", g)
-        if kernel is not None:
-            return kernel(g, *self.saved)
-
-        def slope(g: Any, x: Any, t: Any) -> Any:
-            inner = ROOT_2_OVER_PI * (1 + 3 * GELU_CUBE * (x * x))
-            return g * (0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * inner))
-
-        return in_blocks(slope, g, *self.saved)
+    @staticmethod
+    def both(ns: Any, x: Any) -> tuple[Any, Any]:
+        t = ns.tanh(ROOT_2_OVER_PI * (x + GELU_CUBE * (x * x * x)))
+        inner = ROOT_2_OVER_PI * (1 + 3 * GELU_CUBE * (x * x))
+        return 0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * inner)
 
     @staticmethod
     def reference(x: Any) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.models import GPT, GPTConfig, Llama, LlamaConfig, SlidingWindow, generate
+from tinygrad_edu.models import GPT, GPTConfig, Llama, LlamaConfig, SlidingWindow, beam_search, generate
 
 
 def gpt(length):
@@ -71,6 +71,17 @@ def test_token_for_token(kind, prompt, data):
 
     assert written(model) == written(Anew(model))
     assert model.training, "as it was before"
+
+
+@pytest.mark.parametrize("kind", [gpt, llama])
+def test_beams(kind):
+    model, first = filled(kind), tg.tensor([3, 8])
+    for width in (1, 3):
+        found, wanted = (
+            beam_search(net, first, end=7, max_length=12, beam_size=width, n_best=width) for net in (model, Anew(model))
+        )
+        assert [[h.tokens for h in row] for row in found] == [[h.tokens for h in row] for row in wanted]
+        assert all(len(row) == width for row in found)
 
 
 def test_a_window_goes_on_where_positions_end():

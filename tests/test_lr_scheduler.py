@@ -299,6 +299,19 @@ def test_warm_up_hands_over_to_what_comes_after() -> None:
     assert found == [1.0, 2.0, 2.0, 1.0, 0.5]
 
 
+@given(st.integers(1, 20), st.integers(1, 30), st.sampled_from([0.0, 0.1]))
+def test_after_the_warm_up_the_cosine_is_that_of_its_scheduler(steps: int, fall: int, floor: float) -> None:
+    factor = lr_scheduler.warmup_cosine(steps, steps + fall, floor)
+    np.testing.assert_allclose([factor(i) for i in range(steps)], np.arange(1, steps + 1) / steps, rtol=1e-12)
+    optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, fall, eta_min=floor)
+    for i in range(steps, steps + fall + 1):
+        assert factor(i) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-9)
+        optimizer.step()
+        scheduler.step()
+    assert factor(steps + 2 * fall) == floor, "it stays there"
+
+
 # Warnings --------------------------------------------------------------------------------------------------------------
 
 
@@ -429,6 +442,7 @@ def test_a_schedule_in_pytorchs_style_runs() -> None:
         ),
         (lambda o: lr_scheduler.noam(0), ValueError, "noam: d_model"),
         (lambda o: lr_scheduler.warmup(0), ValueError, "warmup: steps"),
+        (lambda o: lr_scheduler.warmup_cosine(5, 5), ValueError, "warmup_cosine: steps .* got 5 and 5"),
         (lambda o: LRScheduler(o), NotImplementedError, "no get_lr"),
     ],
 )

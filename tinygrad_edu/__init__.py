@@ -385,7 +385,7 @@ from tinygrad_edu.serialization import CheckpointError, load, save
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import cuda, datasets, distributions, jit, nn, optim, transforms, utils
+from tinygrad_edu import amp, cuda, datasets, distributions, jit, nn, optim, transforms, utils
 from tinygrad_edu.absent import explain_missing
 
 __version__ = "0.1.0"
@@ -426,6 +426,7 @@ __all__ = [
     "amax",
     "amin",
     "aminmax",
+    "amp",
     "any",
     "arange",
     "arccos",

@@ -1,5 +1,6 @@
 """Whole networks built from `tinygrad_edu.nn`, and what is done with them: language models, sequence to sequence, Transformers."""
 
+from tinygrad_edu.models.attention_maps import attention_maps
 from tinygrad_edu.models.beam_search import Hypothesis, beam_search
 from tinygrad_edu.models.bert import Bert, BertConfig, BertForMaskedLM, BertOutput, mean_pool
 from tinygrad_edu.models.causal import CausalLM, Past, SlidingWindow
@@ -50,6 +51,7 @@ __all__ = [
     "RecurrentEncoder",
     "Seq2Seq",
     "SlidingWindow",
+    "attention_maps",
     "beam_search",
     "generate",
     "inverse_sigmoid_schedule",

@@ -48,6 +48,8 @@ class BertConfig:
         Added to the variance in each norm.
     hidden_act : "gelu", "gelu_new" or "relu"
         "gelu_new" is the approximation by tanh.
+    initializer_range : float
+        The width of the normal distribution from which tables and matrices are drawn; narrow networks need more.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class BertConfig:
     attention_probs_dropout_prob: float = 0.1
     layer_norm_eps: float = 1e-12
     hidden_act: str = "gelu"
+    initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
         sizes = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size"
@@ -154,13 +157,13 @@ class Layer(Module):
         return self.output(activation(self.config, self.intermediate["dense"](x)), x)
 
 
-def reset(model: Module) -> None:
-    """Draw the parameters of a BERT anew: tables and matrices from N(0, 0.02²)."""
+def reset(model: Module, width: float) -> None:
+    """Draw the parameters of a BERT anew: tables and matrices from N(0, width²)."""
     for name, parameter in model.named_parameters():
         if parameter.dim() < 2:
             (init.zeros_ if name.endswith("bias") else init.ones_)(parameter)
         else:
-            init.normal_(parameter, 0.0, 0.02)
+            init.normal_(parameter, 0.0, width)
 
 
 class Bert(Module):
@@ -190,7 +193,7 @@ class Bert(Module):
         self.embeddings = Embeddings(config)
         self.encoder = ModuleDict({"layer": ModuleList([Layer(config) for _ in range(config.num_hidden_layers)])})
         self.pooler = ModuleDict({"dense": Linear(config.hidden_size, config.hidden_size)}) if pooler else None
-        reset(self)
+        reset(self, config.initializer_range)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
@@ -278,7 +281,7 @@ class BertForMaskedLM(Module):
         self.config = config
         self.bert = Bert(config, pooler=False)
         self.cls = ModuleDict({"predictions": Predictions(config)})
-        reset(self)
+        reset(self, config.initializer_range)
 
     def forward(
         self,

@@ -12,7 +12,7 @@ from tinygrad_edu.optim.lr_scheduler.composed import ChainedScheduler, Sequentia
 from tinygrad_edu.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from tinygrad_edu.optim.lr_scheduler.cyclic import CyclicLR, OneCycleLR
 from tinygrad_edu.optim.lr_scheduler.decay import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
-from tinygrad_edu.optim.lr_scheduler.functions import LambdaLR, MultiplicativeLR, noam, warmup
+from tinygrad_edu.optim.lr_scheduler.functions import LambdaLR, MultiplicativeLR, noam, warmup, warmup_cosine
 from tinygrad_edu.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "_LRScheduler",
     "noam",
     "warmup",
+    "warmup_cosine",
 ]
 
 explain_missing(globals(), "optim.lr_scheduler")

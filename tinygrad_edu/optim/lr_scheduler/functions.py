@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.optim.lr_scheduler.base import Schedule, attributes_of, check_optimizer
 from tinygrad_edu.optim.optimizer import Optimizer
 
-__all__ = ["LambdaLR", "MultiplicativeLR", "noam", "warmup"]
+__all__ = ["LambdaLR", "MultiplicativeLR", "noam", "warmup", "warmup_cosine"]
 
 Factor = Callable[[int], float]
 
@@ -151,3 +152,36 @@ def warmup(steps: int, after: Factor | None = None) -> Factor:
         raise ValueError(f"warmup: steps must be at least 1, got {steps}")
     rest = after or (lambda step: 1.0)
     return lambda step: (step + 1) / steps if step < steps else rest(step - steps)
+
+
+def warmup_cosine(steps: int, total: int, floor: float = 0.0) -> Factor:
+    """A factor that rises evenly to one in `steps` steps and falls to `floor` along half a cosine, for :class:`LambdaLR`.
+
+    f(s) = (s + 1) / steps for s < steps; from there on floor + (1 - floor) (1 + cos(π (s - steps) / (total - steps))) / 2,
+    and `floor` from step `total` on.
+
+    Parameters
+    ----------
+    steps, total : int
+        How long it rises, and how long it takes altogether.
+    floor : float, default 0.0
+
+    Raises
+    ------
+    ValueError
+        When there is no step of rising or none of falling.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.optim.lr_scheduler import warmup_cosine
+    >>> factor = warmup_cosine(2, total=6)
+    >>> [round(factor(step), 3) for step in range(7)]
+    [0.5, 1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    if not 1 <= steps < total:
+        raise ValueError(f"warmup_cosine: steps must be at least 1 and less than total, got {steps} and {total}")
+
+    def fall(step: int) -> float:
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(step / (total - steps), 1)))
+
+    return warmup(steps, fall)

@@ -178,6 +178,53 @@ def test_small_networks_learn_pictures(run, model, lr):
     assert result["last"] < result["first"] - 0.1
 
 
+def test_gradients_through_time_vanish_or_explode_by_the_spectral_radius(run):
+    result = run("gradient_flow", "--steps", "40", "--size", "32")
+    at_one = {name: np.interp(1, result["radii"], values) for name, values in result["factors"].items()}
+    assert 0.9 < at_one["linear"] < 1.1
+    assert at_one["tanh, inputs 1"] < at_one["tanh, inputs 0.1"] < 1
+    for radius, factor in zip(result["radii"], result["factors"]["linear"], strict=True):
+        assert 0.85 * radius < factor < 1.15 * radius
+    left = result["left"]
+    assert left["RNN"] < 1e-3 and left["GRU"] < 1e-2 and left["LSTM"] < 1e-2 and left["LSTM, forget bias 3"] > 0.05
+
+
+def test_clipping_keeps_a_network_at_the_foot_of_the_cliff(run):
+    result = run("clipping_cliff")
+    free, clipped = result["not clipped"], result["clipped"]
+    assert free["longest"] > 1 and free["steepest"] > 1000 and free["end"] == 16
+    assert clipped["longest"] < 0.02 and clipped["end"] < 0.2
+
+
+def test_gates_of_an_lstm_watch_the_text(run):
+    result = run("lstm_gates", "--steps", "100", "--size", "32", "--read", "A line,\nand another (one).")
+    assert result["bits"] < 4.2
+    assert max(abs(value) for value in result["correlation"].values()) > 0.5
+    low, high = result["forget"]
+    assert low < 0.5 < 0.75 < high
+
+
+def test_an_untrained_network_with_a_fitted_readout_continues_a_series(run):
+    errors = run("echo_state", "--steps", "700", "--size", "100", "--epochs", "5")["errors"]
+    assert errors["ridge, radius 0.9"] < 0.1
+    assert errors["ridge, radius 0.1"] > 2 * errors["ridge, radius 0.9"]
+    assert errors["Adam, radius 0.9"] > 5 * errors["ridge, radius 0.9"]
+
+
+@pytest.mark.slow
+def test_a_tree_works_out_larger_expressions_than_a_chain(run):
+    result = run("tree_expressions")
+    tree, chain = result["shares"].values()
+    assert min(tree) > 0.97 and result["parts"] > 0.97
+    assert chain[0] > 0.9 and chain[-1] < 0.75
+
+
+def test_a_tree_learns_what_words_between_two_values_do(run):
+    result = run("tree_expressions", "--steps", "60", "--most", "2", "--size", "16")
+    shares = dict(zip(result["sizes"], result["shares"]["Tree-LSTM"], strict=True))
+    assert shares[1] > 0.9 and shares[2] > 0.75
+
+
 def test_pictures_that_are_not_there_are_asked_for_by_name(capsys, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     with pytest.raises(SystemExit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import backends, generator
+from tinygrad_edu.utils.data import DataLoader
 
 
 @pytest.fixture
@@ -165,6 +167,23 @@ def test_pinned_memory_is_copied_without_waiting(cuda: Any) -> None:
     assert back.equal(x) and back.is_pinned() and model.weight.is_cuda
     with pytest.raises(RuntimeError, match="only tensors on the CPU can be pinned"):
         there.pin_memory()
+
+
+def test_batches_of_any_structure_are_pinned_where_there_is_a_card(cuda: Any) -> None:
+    data = [{"x": tg.ones(2) * i, "names": "ab", "pair": (i, [tg.zeros(1)])} for i in range(4)]
+    batches = list(DataLoader(data, batch_size=2, pin_memory=True))
+    assert len(batches) == 2 and batches[1]["names"] == ["ab", "ab"]
+    for batch in batches:
+        assert batch["x"].is_pinned() and batch["pair"][0].is_pinned() and batch["pair"][1][0].is_pinned()
+    assert batches[1]["x"].tolist() == [[2, 2], [3, 3]]
+
+
+def test_without_a_card_a_pass_says_that_nothing_is_pinned() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loader = DataLoader([1.0, 2.0], pin_memory=True)
+    with pytest.warns(UserWarning, match="pin_memory=True has no effect"):
+        assert [batch.item() for batch in loader] == [1, 2]
 
 
 def test_switches_of_matrix_products(cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import repeat
 from typing import Any, Generic, TypeVar
 
+from tinygrad_edu import cuda
 from tinygrad_edu.random import Generator, randint
 from tinygrad_edu.utils.data.collate import default_collate, default_convert
 from tinygrad_edu.utils.data.dataset import Dataset, IterableDataset
 from tinygrad_edu.utils.data.fetch import Exhausted, Recipe, Task
+from tinygrad_edu.utils.data.pinning import pin
 from tinygrad_edu.utils.data.pool import Epoch, Pool
 from tinygrad_edu.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
@@ -42,7 +44,8 @@ class DataLoader(Generic[T_co]):
     collate_fn : callable, optional
         Makes a batch of a list of samples; `default_collate` where it is left out.
     pin_memory : bool, default False
-        Accepted for PyTorch's sake, with a warning: NumPy's memory can't be page-locked.
+        Whether to put batches into page-locked memory, from which ``.to("cuda", non_blocking=True)`` returns at once; without a GPU
+        there is none, and a pass begins with a warning.
     drop_last : bool, default False
         Whether to leave out a last batch that is not full.
     timeout : float, default 0
@@ -100,11 +103,6 @@ class DataLoader(Generic[T_co]):
         _check_workers(
             num_workers, timeout, worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers
         )
-        if pin_memory:
-            warnings.warn(
-                "DataLoader: pin_memory=True has no effect, arrays in main memory can't be page-locked here",
-                stacklevel=2,
-            )
         iterable = isinstance(dataset, IterableDataset)
         if iterable and (shuffle or sampler is not None or batch_sampler is not None):
             raise ValueError("an IterableDataset decides its own order: leave out shuffle, sampler and batch_sampler")
@@ -141,6 +139,15 @@ class DataLoader(Generic[T_co]):
         self._pool: Pool | None = None  # of persistent workers
 
     def __iter__(self) -> Iterator[Any]:
+        if not self.pin_memory:
+            return self._batches()
+        if not cuda.is_available():
+            warnings.warn("DataLoader: pin_memory=True has no effect, since there is no GPU", stacklevel=2)
+            return self._batches()
+        return map(pin, self._batches())
+
+    def _batches(self) -> Iterator[Any]:
+        """The batches of an epoch."""
         # Drawn whether it is used or not, so that what follows doesn't depend on the data set.
         seed = int(randint(0, 1 << 62, (), generator=self.generator, device="cpu"))
         requests = self._requests()

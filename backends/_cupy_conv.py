@@ -98,7 +98,7 @@ class Plan:
 
 
 class Convolutions:
-    """The kernels of convolution by name; ``ops/convolution.py`` says what each computes."""
+    """The kernels of convolution by name; ``ops/_convolution.py`` says what each computes."""
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy

@@ -146,9 +146,8 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, float]]:
         history[cell] = train(model, train_part, args, cell)
         found[cell] = forecasts(model, test, warm, args.free)
     result: dict[str, dict[str, float]] = {}
-    print(
-        f"mean squared errors over {args.free} steps; the variance of the noise is {args.noise**2:.4f}, of the wave {clean.var().item():.3f}"
-    )
+    variances = f"of the noise {args.noise**2:.4f}, of the wave {clean.var().item():.3f}"
+    print(f"mean squared errors over {args.free} steps; variances: {variances}")
     print(f"{'':18}{'one step ahead':>16}{'running free':>16}")
     for name, (ahead, free) in found.items():
         result[name] = {"ahead": F.mse_loss(ahead, after).item(), "free": F.mse_loss(free, truth).item()}

@@ -19,7 +19,7 @@ from tinygrad_edu.backends import _numpy_im2col as im2col
 from tinygrad_edu.backends import _numpy_scratch as scratch
 from tinygrad_edu.backends import _numpy_threads as threads
 from tinygrad_edu.backends import _numpy_winograd as winograd
-from tinygrad_edu.ops.convolution import Convolution, InputGradient, WeightGradient
+from tinygrad_edu.ops._convolution import Convolution, InputGradient, WeightGradient
 
 
 @pytest.fixture(autouse=True, params=[1, 2], ids=["one thread", "two threads"])

@@ -6,7 +6,7 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_edu.ops.convolution import sizes_of
+from tinygrad_edu.ops._convolution import sizes_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

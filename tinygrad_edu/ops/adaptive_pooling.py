@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.errors import check_tensors
+from tinygrad_edu.ops._convolution import sizes_of
 from tinygrad_edu.ops._pooling import check_dims
 from tinygrad_edu.ops._types import count, xp
 from tinygrad_edu.ops.average_pooling import average
-from tinygrad_edu.ops.convolution import sizes_of
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.joining import cat

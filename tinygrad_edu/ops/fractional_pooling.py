@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.errors import check_tensors
+from tinygrad_edu.ops._convolution import sizes_of
 from tinygrad_edu.ops._pooling import check_dims
 from tinygrad_edu.ops._types import count, xp
-from tinygrad_edu.ops.convolution import sizes_of
 from tinygrad_edu.ops.extremes import max as max_
 from tinygrad_edu.ops.gather import gather
 from tinygrad_edu.ops.shape import reshape, unsqueeze

@@ -9,9 +9,9 @@ from tinygrad_edu import function
 from tinygrad_edu.dtypes import bool_, from_raw
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Op, run
+from tinygrad_edu.ops._convolution import sizes_of
 from tinygrad_edu.ops._pooling import Windows, check_dims, windows_of
 from tinygrad_edu.ops._types import bounds, count, xp
-from tinygrad_edu.ops.convolution import sizes_of
 from tinygrad_edu.ops.scatter import scatter
 from tinygrad_edu.ops.shape import reshape
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu.transforms import functional
+from tinygrad_edu.transforms._images import array_of, pair
 from tinygrad_edu.transforms.compose import Transform, chance, check_probability, integer, uniform
 
 __all__ = [
@@ -47,7 +48,7 @@ class CenterCrop(Transform):
     _shown = ("size",)
 
     def __init__(self, size: _Size) -> None:
-        self.size = functional._pair("CenterCrop", size)
+        self.size = pair("CenterCrop", size)
 
     def __call__(self, img: Any) -> Any:
         return functional.center_crop(img, self.size)
@@ -104,7 +105,7 @@ class RandomCrop(Transform):
         fill: Any = 0,
         padding_mode: str = "constant",
     ) -> None:
-        self.size = functional._pair("RandomCrop", size)
+        self.size = pair("RandomCrop", size)
         self.padding = padding
         self.pad_if_needed = pad_if_needed
         self.fill = fill
@@ -114,7 +115,7 @@ class RandomCrop(Transform):
         if self.padding is not None:
             img = functional.pad(img, self.padding, self.fill, self.padding_mode)
         height, width = self.size
-        rows, columns = functional.array_of("RandomCrop", img).shape[-2:]
+        rows, columns = array_of("RandomCrop", img).shape[-2:]
         if self.pad_if_needed and (rows < height or columns < width):
             border = (max(0, width - columns), max(0, height - rows))
             img = functional.pad(img, border, self.fill, self.padding_mode)
@@ -152,14 +153,14 @@ class RandomResizedCrop(Transform):
         interpolation: str = "bilinear",
         antialias: bool = True,
     ) -> None:
-        self.size = functional._pair("RandomResizedCrop", size)
+        self.size = pair("RandomResizedCrop", size)
         self.scale = _range("RandomResizedCrop", "scale", scale)
         self.ratio = _range("RandomResizedCrop", "ratio", ratio)
         self.interpolation = interpolation
         self.antialias = antialias
 
     def __call__(self, img: Any) -> Any:
-        rows, columns = functional.array_of("RandomResizedCrop", img).shape[-2:]
+        rows, columns = array_of("RandomResizedCrop", img).shape[-2:]
         part = functional.crop(img, *self._part(rows, columns))
         return functional.resize(part, self.size, self.interpolation, antialias=self.antialias)
 
@@ -312,7 +313,7 @@ class RandomAffine(Transform):
         self.center = center
 
     def __call__(self, img: Any) -> Any:
-        rows, columns = functional.array_of("RandomAffine", img).shape[-2:]
+        rows, columns = array_of("RandomAffine", img).shape[-2:]
         angle = uniform(*self.degrees)
         across, down = self.translate or (0.0, 0.0)
         moved = (round(uniform(-across, across) * columns), round(uniform(-down, down) * rows))

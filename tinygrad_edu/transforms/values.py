@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_edu.random import randn, randperm
 from tinygrad_edu.transforms import functional
+from tinygrad_edu.transforms._images import array_of, per_channel
 from tinygrad_edu.transforms.compose import Transform, chance, check_probability, uniform
 from tinygrad_edu.transforms.geometry import _range, rectangle
 
@@ -68,7 +69,7 @@ class GaussianNoise(Transform):
         self.clip = clip
 
     def __call__(self, img: Any) -> Any:
-        shape = functional.array_of("GaussianNoise", img).shape
+        shape = array_of("GaussianNoise", img).shape
         return functional.gaussian_noise(img, randn(shape, device="cpu"), self.mean, self.sigma, self.clip)
 
 
@@ -109,7 +110,7 @@ class RandomErasing(Transform):
         self.inplace = inplace
 
     def __call__(self, img: Any) -> Any:
-        values = functional.array_of("RandomErasing", img, 3)
+        values = array_of("RandomErasing", img, 3)
         if not chance(self.p):
             return img
         channels, rows, columns = values.shape[-3:]
@@ -120,7 +121,7 @@ class RandomErasing(Transform):
                 if isinstance(paint, str):
                     paint = randn((channels, *place[2:]), device="cpu").to(values.dtype.name)
                 elif not isinstance(paint, (int, float)):
-                    paint = functional._per_channel("RandomErasing", "value", paint, values)
+                    paint = per_channel("RandomErasing", "value", paint, values)
                 return functional.erase(img, *place, paint, self.inplace)
         return img
 

@@ -107,12 +107,12 @@ def main(argv: list[str] | None = None) -> dict[str, object]:
     """Train; return the measures and what fills the gaps of the sentences."""
     parser = build_parser(__doc__, "masked_lm")
     parser.add_argument("--text", type=Path, metavar="FILE", help="learn this text in place of Python's documentation")
-    parser.add_argument("--steps", type=number(int, 10), default=1500, help="batches of 32 windows to train on")
-    parser.add_argument("--length", type=number(int, 4), default=32, help="tokens in a window")
-    parser.add_argument("--vocabulary", type=number(int, 10), default=4000, help="how many different words to know")
+    parser.add_argument("--steps", type=number(int, 10), default=2000, help="batches of 64 windows to train on")
+    parser.add_argument("--length", type=number(int, 4), default=16, help="tokens in a window")
+    parser.add_argument("--vocabulary", type=number(int, 10), default=2000, help="how many different words to know")
     parser.add_argument("--width", type=number(int, 4), default=96, help="of the network, a multiple of 4")
-    parser.add_argument("--layers", type=number(int, 1), default=3, help="of the network")
-    parser.add_argument("--lr", type=number(float, 0, above=True), default=2e-3, help="highest learning rate of AdamW")
+    parser.add_argument("--layers", type=number(int, 1), default=2, help="of the network")
+    parser.add_argument("--lr", type=number(float, 0, above=True), default=1e-3, help="highest learning rate of AdamW")
     args = begin(parser, argv)
     try:
         text = bundled_text() if args.text is None else drop_repeats(read_text(args.text))
@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> dict[str, object]:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     model = BertForMaskedLM(config)
-    windows = test.rows(range(min(len(test), 300)))[0].to(args.device)
+    windows = test.rows(range(min(len(test), 500)))[0].to(args.device)
     covered, places = cover(windows, len(vocabulary), vocabulary[MASK])
     result = baselines(codes[:-held].tolist(), windows, covered, places)
     optimizer = optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
@@ -145,7 +145,7 @@ def main(argv: list[str] | None = None) -> dict[str, object]:
     draw, losses = random.Random(args.seed), []
     bar = progress(range(args.steps), "filling gaps")
     for step in bar:
-        batch = train.rows([draw.randrange(len(train)) for _ in range(32)])[0].to(args.device)
+        batch = train.rows([draw.randrange(len(train)) for _ in range(64)])[0].to(args.device)
         given, gaps = cover(batch, len(vocabulary), vocabulary[MASK])
         loss = F.cross_entropy(model(given, places=gaps), batch[gaps])
         optimizer.zero_grad()
@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> dict[str, object]:
             history["train/loss"].append(sum(losses) / len(losses))
             history["test/loss"].append(bits)
             losses = []
-            speed = 32 * args.length / max(bar.format_dict["elapsed"] / (step + 1), 1e-9)
+            speed = 64 * args.length / max(bar.format_dict["elapsed"] / (step + 1), 1e-9)
             bar.set_postfix(bits=f"{bits:.2f}", right=f"{right:.1%}", tokens_s=f"{speed:.0f}")
     result["network"] = right
     print("gaps of held-out text that are filled as they were:")

@@ -19,7 +19,12 @@ from tinygrad_edu.testing.specs.__main__ import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
-PAGES = [PAGE, ROOT / "docs" / "data.md", ROOT / "docs" / "optimizers.md"]  # whose code runs, and prints what they show
+PAGES = [
+    PAGE,
+    ROOT / "docs" / "data.md",
+    ROOT / "docs" / "optimizers.md",
+    ROOT / "docs" / "transformers.md",
+]  # whose code runs, and prints what they show
 
 
 def outcome(page, code, line, names):

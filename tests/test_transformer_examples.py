@@ -57,6 +57,36 @@ def test_gaps_are_filled_better_than_by_the_most_frequent_word(run, tmp_path):
     assert all(len(set(guesses)) == 4 for guesses in result["filled"].values())
 
 
+def test_heads_are_measured_and_drawn(run):
+    result = run("attention_maps", "--steps", "40", "--length", "16", "--heads", "2")
+    assert result["losses"][-1] < result["losses"][0]
+    assert all(0 <= score <= 1 for layer in result["scores"] for head in layer for score in head)
+
+
+def test_heads_that_copy_are_recognised(monkeypatch):
+    """The measures are about 1 for maps that look just there, and small for others."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module("attention_maps")
+    place = tg.arange(16)
+
+    def planted(model, rows):
+        equal = (rows[:, :, None] == rows[:, None, :]) & (place[:, None] > place)
+        behind = tg.cat((tg.zeros(len(rows), 16, 1), equal[:, :, :-1].float()), 2)  # each place behind an equal letter
+        last = behind * (behind.cumsum(2) == behind.sum(2, keepdim=True))
+        previous = (place[:, None] - 1 == place).float().expand(len(rows), 16, 16)
+        return [tg.stack((previous, last), 1)]
+
+    tg.manual_seed(0)
+    monkeypatch.setattr(example, "attention_maps", planted)
+    (layer,) = example.measure(None, 16)
+    assert layer[0][0] == 1 and layer[0][1] < 0.3 and layer[1][0] < 0.3 and layer[1][1] > 0.8
+
+
+def test_dates_are_translated_letter_by_letter(run):
+    result = run("transformer_translate", *"--train 400 --test 20 --epochs 3 --width 32 --layers 1 --lr 5e-3".split())
+    assert result["loss"] < 2.2, "less than by knowing how often each letter occurs"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_MINILM, reason="the pretrained network is not installed")
 def test_sentences_are_found_by_meaning(run):

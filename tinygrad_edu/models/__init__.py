@@ -26,9 +26,13 @@ from tinygrad_edu.models.seq2seq import (
     inverse_sigmoid_schedule,
     linear_schedule,
 )
+from tinygrad_edu.models.transformer_seq2seq import AttentionDecoder, AttentionEncoder, AttentionState
 
 __all__ = [
     "GPT",
+    "AttentionDecoder",
+    "AttentionEncoder",
+    "AttentionState",
     "BahdanauDecoder",
     "Bert",
     "BertConfig",

@@ -5,7 +5,7 @@
     python examples/char_lm.py                                # three minutes on two cores
     python examples/char_lm.py --text my.txt --device cuda
     python examples/char_lm.py --resume                       # go on after an interruption, as if there had been none
-    python examples/char_lm.py --sample-only --temperature 0.5 --prompt "The "
+    python examples/char_lm.py --sample-only --temperature 0.5 --top-p 0.9 --prompt "The "
 
 What there is to learn from it:
 
@@ -40,7 +40,10 @@ from tqdm import tqdm
 import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
 from tinygrad_edu import nn, optim
+from tinygrad_edu.models import generate, stream
+from tinygrad_edu.models.language_model import held_out_loss
 from tinygrad_edu.random import default_generator
+from tinygrad_edu.utils.bptt import detach_state
 
 State = list[tuple[tg.Tensor, ...]]  # for each layer: (h,), or (h, c) of an LSTM; each of shape (1, N, H)
 
@@ -92,58 +95,20 @@ class CharLM(nn.Module):
             after.append(end if isinstance(end, tuple) else (end,))
         return self.head(x), after
 
+    def step(self, characters: tg.Tensor, state: State | None = None) -> tuple[tg.Tensor, State]:
+        """Map one character of each text (N,) to the logits (N, V) of the next one: what ``generate`` asks for."""
+        return self.prefill(characters.unsqueeze(1), state)
 
-def detach(state: State) -> State:
-    """Cut the state off the graph that made it: the T of truncated backpropagation ends here."""
-    return [tuple(part.detach() for part in layer) for layer in state]
+    def prefill(self, characters: tg.Tensor, state: State | None = None) -> tuple[tg.Tensor, State]:
+        """Map the beginnings of texts (N, T) to the logits (N, V) of what follows."""
+        logits, state = self(characters.transpose(0, 1), state)
+        return logits[-1], state
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: float) -> float:
     """Rise linearly over the first ``warmup`` share of the steps, then fall to zero along half a cosine."""
     done = step / total
     return peak * min(1.0, (done + 1 / total) / max(warmup, 1 / total)) * 0.5 * (1.0 + math.cos(math.pi * done))
-
-
-def evaluate(model: CharLM, held_out: np.ndarray, device: str, chunk: int = 256) -> float:
-    """Return the mean cross-entropy in nats on held-out streams (T, N), each read once from its beginning.
-
-    The state is carried through the whole stream. The first character of each has nothing before it and isn't scored.
-    """
-    model.eval()
-    total, state = 0.0, None
-    with tg.no_grad():
-        for start in range(0, len(held_out) - 1, chunk):
-            targets = held_out[start + 1 : start + 1 + chunk]
-            inputs = tg.tensor(held_out[start : start + len(targets)], device=device)
-            logits, state = model(inputs, state)
-            wanted = tg.tensor(targets, device=device).reshape(-1)
-            total += F.cross_entropy(logits.reshape(wanted.shape[0], -1), wanted, reduction="sum").item()
-    model.train()
-    return total / held_out[1:].size
-
-
-def sample(
-    model: CharLM, corpus_codes: list[int], length: int, temperature: float, rng: np.random.Generator, device: str
-) -> list[int]:
-    """Continue ``corpus_codes`` by ``length`` characters drawn from the model's own predictions.
-
-    Logits are divided by ``temperature`` first: below 1 the likely becomes likelier, and 0 always takes the likeliest.
-    Chance comes from a generator of its own, so that a look at a sample doesn't change the training that follows.
-    """
-    model.eval()
-    drawn: list[int] = []
-    feed, state = corpus_codes, None
-    with tg.no_grad():
-        for _ in range(length):
-            logits, state = model(tg.tensor([[c] for c in feed], device=device), state)
-            if temperature > 0.0:
-                p = F.softmax(logits[-1, 0] / temperature, dim=-1).cpu().numpy().astype(np.float64)
-                drawn.append(int(rng.choice(p.size, p=p / p.sum())))
-            else:
-                drawn.append(int(logits[-1, 0].argmax().item()))
-            feed = drawn[-1:]
-    model.train()
-    return drawn
 
 
 @dataclass
@@ -210,7 +175,7 @@ def train_step(run: Run, inputs: tg.Tensor, targets: tg.Tensor, total_steps: int
     nn.utils.clip_grad_norm_(run.model.parameters(), options["clip"])
     run.optimizer.step()
     run.step += 1
-    run.state = detach(state)
+    run.state = detach_state(state)  # the T of truncated backpropagation ends here
     run.losses.append(loss.item())
     return run.losses[-1]
 
@@ -248,13 +213,15 @@ def end_epoch(
 ) -> None:
     """Measure the model on held-out text, write checkpoint and history, and print one line."""
     run.state = None  # the next epoch enters the text elsewhere
-    nats = evaluate(run.model, corpus.held_out, args.device)
+    nats = held_out_loss(run.model, tg.tensor(corpus.held_out, device=args.device), chunk=256)
     bits, train_bits = nats / math.log(2), sum(losses) / len(losses) / math.log(2)
     run.epochs.append({"train_bits": train_bits, "held_out_bits": bits, "perplexity": math.exp(nats)})
     run.save(args.out / "checkpoint")
     write_history(run, args.out, ngram_bits)
-    rng = np.random.default_rng([args.seed, len(run.epochs)])
-    text = decode(run, sample(run.model, corpus.encode("The "), 40, 0.5, rng, args.device))
+    # Chance comes from a generator of its own, so that a look at a sample doesn't change the training that follows.
+    generator = tg.Generator(args.device).manual_seed(len(run.epochs))
+    prompt = tg.tensor(corpus.encode("The ") or [0], device=args.device)
+    text = decode(run, generate(run.model, prompt, 40, temperature=0.5, generator=generator))
     tqdm.write(
         f"epoch {len(run.epochs):2d}/{args.epochs}: train {train_bits:.3f}, held-out {bits:.3f} bits per character, "
         f"perplexity {math.exp(nats):.2f}, {speed / 1e3:.1f}k chars/s   The {text!r}"
@@ -309,14 +276,27 @@ def plot(run: Run, ngram_bits: float | None, path: Path) -> bool:
 
 
 def print_sample(run: Run, args: argparse.Namespace) -> None:
-    """Print a longer sample, and write it beside the checkpoint."""
+    """Print a longer sample, character by character as it comes, and write it beside the checkpoint."""
     code = {c: i for i, c in enumerate(run.vocabulary)}
     prompt = [code[c] for c in args.prompt if c in code] or [0]
-    rng = np.random.default_rng([args.seed, 0xC4A2])
-    text = decode(run, prompt + sample(run.model, prompt, args.sample_length, args.temperature, rng, args.device))
-    (args.out / "sample.txt").write_text(text, encoding="utf-8")
     print(f"\nA sample at temperature {args.temperature:g} ({args.out / 'sample.txt'}):\n")
-    print("\n".join("  | " + line for line in text.split("\n")))
+    text = decode(run, prompt)
+    print("  | " + text.replace("\n", "\n  | "), end="", flush=True)
+    for _, drawn in stream(
+        run.model,
+        tg.tensor(prompt, device=args.device),
+        args.sample_length,
+        temperature=args.temperature,
+        top_k=args.top_k,
+        top_p=args.top_p,
+        stop=[[code[c] for c in end] for end in args.stop if all(c in code for c in end)],
+        generator=tg.Generator(args.device).manual_seed(args.seed),
+    ):
+        character = run.vocabulary[drawn]
+        print("\n  | " if character == "\n" else character, end="", flush=True)
+        text += character
+    print()
+    (args.out / "sample.txt").write_text(text, encoding="utf-8")
 
 
 def print_conclusion(run: Run, args: argparse.Namespace, ngram_bits: float | None) -> None:

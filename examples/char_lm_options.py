@@ -15,6 +15,13 @@ MODEL_OPTIONS = ("cell", "hidden", "layers", "embedding", "dropout", "input_drop
 RUN_OPTIONS = (*MODEL_OPTIONS, "epochs", "batch_size", "bptt", "lr", "warmup", "clip", "seed")
 
 
+def stop(text: str) -> str:
+    """What ends a sample: ``\\n`` stands for the end of a line."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text would end every sample before it begins")
+    return text.replace("\\n", "\n")
+
+
 def build_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
@@ -57,5 +64,12 @@ def build_parser() -> Parser:
     samples.add_argument("--sample-only", action="store_true", help="only print a sample from DIR/checkpoint")
     samples.add_argument("--sample-length", type=number(int, 1), default=600, help="characters in the last sample")
     samples.add_argument("--temperature", type=number(float, 0), default=0.7, help="0: always the likeliest character")
+    samples.add_argument("--top-k", type=number(int, 1), help="draw among so many characters only")
+    samples.add_argument(
+        "--top-p", type=number(float, 0, 1, above=True), help="draw among the fewest of this probability"
+    )
+    samples.add_argument(
+        "--stop", metavar="TEXT", type=stop, action="append", default=[], help="ends the sample; repeatable"
+    )
     samples.add_argument("--prompt", default="The ", help="how the sample begins")
     return parser

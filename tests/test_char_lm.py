@@ -228,6 +228,14 @@ def test_resuming_what_does_not_fit_is_refused(tiny: list[str], tmp_path: Path) 
 
     sampled = run("--sample-only", "--prompt", "the ", "--sample-length", "30", out=out, cwd=tmp_path)
     assert sampled.returncode == 0 and "| the " in sampled.stdout, sampled.stderr
+    text = (out / "sample.txt").read_text()
+    assert len(text) == 34 and text in sampled.stdout.replace("\n  | ", "\n")
+    end = text[8:10]  # with the same seed the same text, up to what stops it
+    ways = ["--top-k", "99", "--top-p", "0.999999", "--stop", "|", "--stop", end]
+    assert (
+        run("--sample-only", "--prompt", "the ", *ways, "--sample-length", "30", out=out, cwd=tmp_path).returncode == 0
+    )
+    assert (out / "sample.txt").read_text() == text[: text.index(end, 4)]
 
     other = run("--resume", "--text", "tiny.txt", "--hidden", "13", out=out, cwd=tmp_path)
     assert_one_line(other, "--hidden 12", "not --hidden 13")
@@ -251,6 +259,9 @@ def test_resuming_what_does_not_fit_is_refused(tiny: list[str], tmp_path: Path) 
         (["--dropout", "1"], "--dropout"),
         (["--lr", "nan"], "--lr"),
         (["--cell", "transformer"], "--cell"),
+        (["--top-k", "0"], "--top-k"),
+        (["--top-p", "1.5"], "--top-p"),
+        (["--stop", ""], "--stop"),
     ],
 )
 def test_bad_input_gets_one_line(options: list[str], part: str, tmp_path: Path) -> None:

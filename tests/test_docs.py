@@ -19,12 +19,8 @@ from tinygrad_edu.testing.specs.__main__ import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
-PAGES = [
-    PAGE,
-    ROOT / "docs" / "data.md",
-    ROOT / "docs" / "optimizers.md",
-    ROOT / "docs" / "transformers.md",
-]  # whose code runs, and prints what they show
+NAMES = ("data", "optimizers", "transformers", "language_models")
+PAGES = [PAGE, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]  # whose code runs, and prints what they show
 
 
 def outcome(page, code, line, names):

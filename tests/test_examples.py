@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-SMALL = sorted(path.stem for path in EXAMPLES.glob("*.py") if "from common import begin" in path.read_text())
+SMALL = sorted(path.stem for path in EXAMPLES.glob("*.py") if "args = begin(parser, argv)" in path.read_text())
 
 
 @pytest.fixture

@@ -109,8 +109,11 @@ class RNNLanguageModel(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw embeddings and output weights from U(-0.1, 0.1); biases of the output become zero."""
-        init.uniform_(self.encoder.weight, -0.1, 0.1)
+        """Draw embeddings from U(-0.5, 0.5) and output weights of their own from U(-0.1, 0.1); biases become zero.
+
+        Embeddings much smaller than that leave the second layer with next to nothing to learn from for epochs.
+        """
+        init.uniform_(self.encoder.weight, -0.5, 0.5)
         if self.decoder.weight is not self.encoder.weight:
             init.uniform_(self.decoder.weight, -0.1, 0.1)
         if self.decoder.bias is not None:

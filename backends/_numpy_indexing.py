@@ -106,24 +106,34 @@ def sum_rows(rows: Array, values: Array) -> tuple[Array, Array]:
         return rows, values
     # Sixteen-bit keys are sorted by radix, several times faster.
     order = np.argsort(rows.astype(np.uint16) if rows.max() < 1 << 16 else rows, kind="stable")
-    ordered = rows[order]
-    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    starts = np.flatnonzero(first)
-    distinct = ordered[starts]
+    ordered = rows.take(order)
+    first = np.empty(rows.size, bool)
+    first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    starts = first.nonzero()[0]
+    distinct = ordered.take(starts)
     if starts.size == rows.size:
         return distinct, values.take(order, axis=0)
     kept = values.astype(np.float32) if values.dtype == np.float16 else values
-    sums = kept.take(order[starts], axis=0)
-    counts = np.diff(np.append(starts, rows.size))
-    groups = np.flatnonzero(counts > 1)
-    for k in range(1, _ROUNDS):  # the k-th value of every group that has so many
-        if not groups.size:
-            break
-        sums[groups] += kept.take(order[starts[groups] + k], axis=0)
-        groups = groups[counts[groups] > k + 1]
-    if groups.size:
-        rest = counts[groups] - _ROUNDS
-        ends = np.cumsum(rest)
-        places = np.arange(ends[-1]) + np.repeat(starts[groups] + _ROUNDS - (ends - rest), rest)
-        sums[groups] += np.add.reduceat(kept.take(order[places], axis=0), ends - rest, axis=0)
+    sums = kept.take(order.take(starts), axis=0)
+    counts = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=counts[:-1])
+    counts[-1] = rows.size - starts[-1]
+    # Rows that come several times, the most frequent first: those of the next round are always the first ones.
+    groups = (counts > 1).nonzero()[0]
+    groups = groups.take(np.argsort(-counts.take(groups), kind="stable"))
+    counts, starts = counts.take(groups), starts.take(groups)
+    many = kept.take(order.take(starts), axis=0)
+    for k in range(1, _ROUNDS):
+        n = np.count_nonzero(counts > k)
+        if n:
+            many[:n] += kept.take(order.take(starts[:n] + k), axis=0)
+    n = np.count_nonzero(counts > _ROUNDS)
+    if n:
+        rest = counts[:n] - _ROUNDS
+        ends = rest.cumsum()
+        places = np.arange(ends[-1]) + np.repeat(starts[:n] + _ROUNDS - (ends - rest), rest)
+        many[:n] += np.add.reduceat(kept.take(order.take(places), axis=0), ends - rest, axis=0)
+    if not put_rows(sums, groups, many):
+        sums[groups] = many
     return distinct, sums.astype(values.dtype, copy=False)

@@ -48,6 +48,10 @@ def mix(y: Array, b: float, x: Array, a: float) -> Array:
 
 def apply(rule: Rule, held: list[list[Array]]) -> None:
     """Run an elementwise rule on the arrays of each parameter, in place: see ``Backend.apply_rule``."""
+    if len(held) == 1 and held[0][0].size <= (ONE_PASS if len(held[0]) == 2 else PIECE):
+        with np.errstate(all="ignore"):  # nothing to cut or to lay side by side, as for the rows of a table
+            _keep(rule(*held[0]), held[0])
+        return
     small: list[list[Array]] = []
     large: list[list[Array]] = []
     with np.errstate(all="ignore"):

@@ -305,3 +305,54 @@ def test_a_series_is_continued(run):
     assert result["gru"]["ahead"] < 0.7 * result["last value"]["ahead"]
     assert result["gru"]["free"] < 0.5 * result["last value"]["free"]
     assert result["autoregression"]["ahead"] < 0.013 and result["autoregression"]["free"] < 0.005
+
+
+TOY = " ".join(
+    f"{a} {verb} {b}."
+    for _ in range(12)
+    for a, b in (("cats", "mice"), ("dogs", "cats"))
+    for verb in ("chase", "see", "smell")
+)
+
+
+def test_words_find_their_neighbours_by_counting(run, tmp_path):
+    (tmp_path / "toy.txt").write_text(TOY)
+    result = run(
+        "word_counts", "--text", str(tmp_path / "toy.txt"), "--dim", "3", "--window", "2", "--ask", "chase", "zebra"
+    )
+    assert set(result["nearest"]["chase"][:2]) == {"see", "smell"} and "zebra" not in result["nearest"]
+    assert (np.diff(result["singular values"]) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["skip-gram negative", "cbow hierarchical", "skip-gram adaptive", "cbow full"],
+    ids=lambda c: c.replace(" ", "-"),
+)
+def test_word_vectors_learn_to_predict(run, tmp_path, choice):
+    text, saved = tmp_path / "toy.txt", tmp_path / "vectors.txt"
+    text.write_text(TOY)
+    (model, loss), small = choice.split(), ("--dim", "8", "--epochs", "5", "--batch-size", "16", "--lr", "0.1")
+    result = run("word2vec", "--text", str(text), "--window", "2", "--model", model, "--loss", loss, "--subsample", "1",
+                 *small, "--ask", "chase", "zebra", "--save", str(saved))  # fmt: skip
+    assert result["losses"][-1] < result["losses"][0] and result["words a second"] > 0
+    assert (
+        set(result["nearest"]["chase"]) == {"see", "smell", "cats", "dogs", "mice"} and "zebra" not in result["nearest"]
+    )
+    assert saved.read_text().startswith("6 8\n")
+
+
+@pytest.mark.parametrize("name", ["word_counts", "word2vec"])
+def test_a_text_without_enough_words_is_named(name, monkeypatch, capsys, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    main = importlib.import_module(name).main
+    path = tmp_path / "text.txt"
+    for content, complaint in (
+        ("", "has no text"),
+        ("a b c", "none of 3 tokens occurs"),
+        ("a a a. " * 3, "the corpus has "),
+    ):
+        path.write_text(content)
+        with pytest.raises(SystemExit):
+            main(["--text", str(path), "--min-count", "2", "--dim", "1"])
+        assert complaint in capsys.readouterr().err

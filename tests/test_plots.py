@@ -195,3 +195,18 @@ def test_boxes_do_not_overlap_and_arrows_lead_down(pairs):
         assert 0 <= p.x - p.width / 2 and p.x + p.width / 2 <= width and p.y + p.height <= height
         for j, q in places.items():
             assert i == j or p.y != q.y or abs(p.x - q.x) >= (p.width + q.width) / 2
+
+
+def test_points_have_their_names_and_the_colour_of_their_group():
+    points = tg.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    ax = plots.plot_points(points, ["a", "b", "c"], groups=["one", "two", "one"])
+    assert {text.get_text(): tuple(text.xy) for text in ax.texts} == {"a": (0, 1), "b": (2, 3), "c": (4, 5)}
+    colors = {text.get_text(): text.get_color() for text in ax.texts}
+    assert colors["a"] == colors["c"] != colors["b"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    assert plots.plot_points(points, ["a", "b", "c"]).get_legend() is None
+    for wrong in ((points, ["a"]), (points[:, :1], ["a", "b", "c"])):
+        with pytest.raises(ValueError, match="plot_points"):
+            plots.plot_points(*wrong)
+    with pytest.raises(ValueError, match="3 points, but 1 groups"):
+        plots.plot_points(points, ["a", "b", "c"], groups=["one"])

@@ -277,6 +277,7 @@ def test_vectors_are_written_and_read(vectors, tmp_path):
             lambda: WordVectors(Vocabulary("ab"), np.ones((3, 2))),
             r"2 words need vectors of shape \[2, D\], got \[3, 2\]",
         ),
+        (lambda: WordVectors(Vocabulary("ab"), np.full((2, 2), np.nan)), "some numbers are not finite"),
         (lambda: WordVectors(Vocabulary("ab"), np.ones((2, 2))).most_similar("a", 0), "at least 1, got 0"),
     ],
 )
@@ -336,7 +337,7 @@ QUESTIONS = {
     "width": "height",
     "true": "false none",
     "file": "files filename directory",
-    "tuple": "list tuples sequence",
+    "valueerror": "typeerror keyerror oserror attributeerror importerror",
     "thread": "threads process lock",
 }
 

@@ -27,9 +27,19 @@ from tinygrad_edu.models.seq2seq import (
     linear_schedule,
 )
 from tinygrad_edu.models.transformer_seq2seq import AttentionDecoder, AttentionEncoder, AttentionState
+from tinygrad_edu.models.word2vec import (
+    CBOW,
+    AdaptiveSoftmax,
+    FullSoftmax,
+    HierarchicalSoftmax,
+    NegativeSampling,
+    SkipGram,
+)
 
 __all__ = [
+    "CBOW",
     "GPT",
+    "AdaptiveSoftmax",
     "AttentionDecoder",
     "AttentionEncoder",
     "AttentionState",
@@ -43,17 +53,21 @@ __all__ = [
     "DecoderState",
     "Encoded",
     "Encoder",
+    "FullSoftmax",
     "GPTConfig",
+    "HierarchicalSoftmax",
     "Hypothesis",
     "Llama",
     "LlamaConfig",
     "LuongDecoder",
+    "NegativeSampling",
     "Past",
     "PointerSentinelLM",
     "RNNLanguageModel",
     "RecurrentDecoder",
     "RecurrentEncoder",
     "Seq2Seq",
+    "SkipGram",
     "SlidingWindow",
     "attention_maps",
     "beam_search",

@@ -80,15 +80,17 @@ def embedding_bag(
     keep = None if padding_idx is None else flat != padding_idx % weight.shape[0]
     if mode == "max":
         return _largest(rows, starts, sizes, keep)
-    if offsets is None and keep is None:  # bags of one length
-        shape = (count, input.shape[1], rows.shape[1])
-        total_of = sum_(reshape(rows if factors is None else rows * unsqueeze(factors, -1), shape), 1)
-        return total_of if mode == "sum" else total_of / max(input.shape[1], 1)
-    bags = flat.new_tensor([bag for bag, size in enumerate(sizes) for _ in range(size)])
     if factors is not None:
         rows = rows * unsqueeze(factors, -1)
     if keep is not None:
         rows = ew.where(unsqueeze(keep, -1), rows, 0)
+    if offsets is None:  # bags of one length
+        length = input.shape[1]
+        out = sum_(reshape(rows, (count, length, rows.shape[1])), 1)
+        if mode == "mean" and keep is not None:
+            return out / sum_(reshape(keep.to(rows.dtype), (count, length)), 1, keepdim=True).clamp(min=1)
+        return out if mode == "sum" else out / max(length, 1)
+    bags = flat.new_tensor([bag for bag, size in enumerate(sizes) for _ in range(size)])
     out = index_add(rows.new_zeros((count, rows.shape[1])), 0, bags, rows)
     if mode == "sum":
         return out

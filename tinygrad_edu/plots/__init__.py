@@ -18,6 +18,7 @@ from tinygrad_edu.plots.graph import graph_to_dot, save_graph
 from tinygrad_edu.plots.history import plot_history
 from tinygrad_edu.plots.images import image_grid, plot_feature_maps, plot_filters, plot_images
 from tinygrad_edu.plots.layers import LayerRecorder, plot_histograms
+from tinygrad_edu.plots.points import plot_points
 
 __all__ = [
     "LayerRecorder",
@@ -32,6 +33,7 @@ __all__ = [
     "plot_histograms",
     "plot_history",
     "plot_images",
+    "plot_points",
     "save",
     "save_graph",
 ]

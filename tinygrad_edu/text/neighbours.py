@@ -29,7 +29,7 @@ class WordVectors:
     Raises
     ------
     ValueError
-        If there are not as many vectors as words.
+        If there are not as many vectors as words, or some numbers are not finite.
 
     Examples
     --------
@@ -48,6 +48,8 @@ class WordVectors:
             raise ValueError(
                 f"WordVectors: {len(vocabulary)} words need vectors of shape [{len(vocabulary)}, D], got {list(self.vectors.shape)}"
             )
+        if not np.isfinite(self.vectors).all():
+            raise ValueError("WordVectors: some numbers are not finite; a training that diverges leaves such vectors")
         self.vocabulary = vocabulary
         norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
         self._unit = self.vectors / np.where(norms > 0, norms, 1)

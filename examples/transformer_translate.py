@@ -26,7 +26,7 @@ from common import begin, build_parser, finish, number, progress
 import tinygrad_edu as tg
 from tinygrad_edu import datasets, nn, optim, plots
 from tinygrad_edu.models import AttentionDecoder, AttentionEncoder, Seq2Seq
-from tinygrad_edu.text import BOS, EOS, PAD, UNK, EncodedPairs, Vocabulary, characters, read_pairs, words
+from tinygrad_edu.text import BOS, EOS, PAD, UNK, EncodedPairs, Vocabulary, read_pairs, words
 from tinygrad_edu.utils.data import BucketBatchSampler, DataLoader
 
 
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="translate these: source, tab, target on each line")
     parser.add_argument("--train", type=number(int, 10), default=8000, help="pairs to learn from, at most")
     parser.add_argument("--test", type=number(int, 1), default=500, help="other pairs to be tested on")
-    parser.add_argument("--epochs", type=number(int, 1), default=6, help="passes over the pairs")
+    parser.add_argument("--epochs", type=number(int, 1), default=15, help="passes over the pairs")
     parser.add_argument("--width", type=number(int, 4), default=64, help="of the network, a multiple of 4")
     parser.add_argument("--layers", type=number(int, 1), default=2, help="of encoder and decoder")
     parser.add_argument("--dropout", type=number(float, 0, 1), default=0.0, help="share of elements zeroed in training")
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     args = begin(parser, argv)
     if args.width % 4:
         parser.error(f"--width must be a multiple of the 4 heads, got {args.width}")
-    cut = characters if args.pairs is None else words
+    cut = list if args.pairs is None else words
     try:
         pairs = datasets.dates(args.train + args.test) if args.pairs is None else read_pairs(args.pairs)
     except (OSError, ValueError) as error:

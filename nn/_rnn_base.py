@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu import _state
 from tinygrad_edu.creation import empty, zeros
 from tinygrad_edu.errors import describe
 from tinygrad_edu.nn import functional as F
@@ -14,6 +15,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.nn.utils.rnn import PackedSequence
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops.gather import index_select
 from tinygrad_edu.ops.joining import cat, stack
 from tinygrad_edu.ops.rearrange import flip
@@ -137,6 +139,8 @@ class RNNBase(Module):
         """The input as (T, N, I) or packed, and whether it has a batch dimension."""
         name = self._get_name()
         packed = isinstance(input, PackedSequence)
+        if _state.casting_threads and not packed:
+            (input,) = single(input)
         data = input.data if packed else input
         if not isinstance(data, Tensor):
             raise TypeError(f"{name}: expected a Tensor or a PackedSequence as input, got {describe(input)}")

@@ -387,6 +387,7 @@ from tinygrad_edu.threads import get_num_threads, set_num_threads
 # isort: split
 from tinygrad_edu import amp, cuda, datasets, distributions, jit, nn, optim, transforms, utils
 from tinygrad_edu.absent import explain_missing
+from tinygrad_edu.amp import autocast
 
 __version__ = "0.1.0"
 
@@ -452,6 +453,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "autocast",
     "autograd",
     "backends",
     "baddbmm",

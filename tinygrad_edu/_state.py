@@ -12,6 +12,7 @@ from tinygrad_edu.dtypes import DType, float32, to_dtype
 # are cheaper to ask than a thread-local.
 anomaly_threads: set[int] = set()
 watched_threads: set[int] = set()
+casting_threads: set[int] = set()  # that are inside of autocast
 
 
 class _Modes(threading.local):
@@ -23,6 +24,7 @@ class _Modes(threading.local):
     check_nan = True
     observe: Any = None  # a function that gets each operation, its results and its arguments
     retain = True  # whether the backward pass that is running keeps saved values, so that formulas must not use them up
+    casts: dict[str, DType] = {}  # of each type of device the type to which autocast lowers
     device: str | None = None
     dtype: DType = float32
 
@@ -39,6 +41,8 @@ def swap(settings: dict[str, Any]) -> dict[str, Any]:
         me = threading.get_ident()
         (anomaly_threads.add if modes.anomaly else anomaly_threads.discard)(me)
         (watched_threads.add if modes.anomaly or modes.observe else watched_threads.discard)(me)
+    if "casts" in settings:
+        (casting_threads.add if modes.casts else casting_threads.discard)(threading.get_ident())
     return before
 
 

@@ -1,5 +1,6 @@
-"""Training in half precision: `GradScaler` keeps gradients that are too small for it from becoming zero."""
+"""Training in half precision: `autocast` says what is computed in it, `GradScaler` keeps small gradients from becoming zero."""
 
+from tinygrad_edu.amp.autocast import autocast
 from tinygrad_edu.amp.grad_scaler import GradScaler
 
-__all__ = ["GradScaler"]
+__all__ = ["GradScaler", "autocast"]

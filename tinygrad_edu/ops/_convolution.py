@@ -15,9 +15,10 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.errors import check_tensors, refuse_mixed
 from tinygrad_edu.function import Op, run
+from tinygrad_edu.ops._casting import lowered
 from tinygrad_edu.ops._types import count, xp
 from tinygrad_edu.ops.einsum import Contract
 from tinygrad_edu.ops.padding import Pad
@@ -265,6 +266,8 @@ def convolve(
 ) -> Tensor:
     """``conv{n}d``: check, and run the operation."""
     name = f"conv{n}d"
+    if _state.casting_threads:
+        input, weight, bias = lowered(input, weight, bias)
     x, batched = _checked(name, n, input, weight, bias, groups, False)
     sizes, lengths = tuple(weight.shape[2:]), tuple(x.shape[2:])
     step = sizes_of(name, "stride", stride, n, 1)
@@ -290,6 +293,8 @@ def transpose_convolve(
 ) -> Tensor:
     """``conv_transpose{n}d``: check, and run the adjoint of a convolution."""
     name = f"conv_transpose{n}d"
+    if _state.casting_threads:
+        input, weight, bias = lowered(input, weight, bias)
     x, batched = _checked(name, n, input, weight, bias, groups, True)
     step = sizes_of(name, "stride", stride, n, 1)
     spread = sizes_of(name, "dilation", dilation, n, 1)

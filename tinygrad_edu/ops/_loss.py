@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu._state import modes
 from tinygrad_edu.dtypes import float32
 from tinygrad_edu.errors import check_tensors
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops._types import bounds, demand, xp
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.reduce import mean
@@ -93,6 +94,8 @@ def rounded_once(loss: Callable[P, Any]) -> Callable[P, Any]:
 
     @functools.wraps(loss)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+        if _state.casting_threads:
+            args, kwargs = single(*args), {name: single(v)[0] for name, v in kwargs.items()}  # type: ignore[assignment]
         values = (*args, *kwargs.values())
         kinds = {v.dtype for v in values if isinstance(v, function.Tensor) and v.is_floating_point()}
         if len(kinds) != 1 or (half := kinds.pop()).bits != 16:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu import _state
 from tinygrad_edu.function import RESULT, Op, run1
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops._types import axis_of, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise._base import own_kernel
 from tinygrad_edu.ops.reduce import sum as sum_
@@ -47,6 +49,8 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     >>> tg.softmax(tg.tensor([0.0, 0.0]), dim=0)
     tensor([0.5000, 0.5000])
     """
+    if _state.casting_threads:
+        (input,) = single(input)
     x = to_float(input if dtype is None else input.to(dtype))
     return run1(Softmax, x, axis_of(dim, len(shape_of(x))))
 
@@ -79,5 +83,7 @@ class LogSoftmax(Op):
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """ln softmax(x) along ``dim``, computed without overflow: x - logsumexp(x)."""
+    if _state.casting_threads:
+        (input,) = single(input)
     x = to_float(input if dtype is None else input.to(dtype))
     return run1(LogSoftmax, x, axis_of(dim, len(shape_of(x))))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.dtypes import float32
 from tinygrad_edu.errors import check_tensors, describe
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._casting import lowered
 from tinygrad_edu.ops._types import count, xp
 from tinygrad_edu.ops.activation import softmax
 from tinygrad_edu.ops.elementwise._base import floating
@@ -127,6 +128,8 @@ def scaled_dot_product_attention(
     tensor([[1.0000],
             [1.5000]])
     """
+    if _state.casting_threads:
+        query, key, value = lowered(query, key, value)
     _check(query, key, value, attn_mask, dropout_p, is_causal)
     dtype = query.dtype
     q, k, v = (x.to(float32) if dtype.bits == 16 else x for x in (query, key, value))

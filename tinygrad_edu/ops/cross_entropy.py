@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu import _state
 from tinygrad_edu._state import modes
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops._loss import check_reduction
 from tinygrad_edu.ops._types import bounds, shape_of, to_float, xp
 from tinygrad_edu.ops.activation import log_softmax
@@ -133,6 +135,8 @@ def cross_entropy(
     tensor(1.3863)
     """
     check_reduction("cross_entropy", reduction)
+    if _state.casting_threads:
+        input, target, weight = single(input, target, weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     check_tensors("cross_entropy", input=input, target=target)
@@ -351,6 +355,8 @@ def nll_loss(
     tensor(2.)
     """
     check_reduction("nll_loss", reduction)
+    if _state.casting_threads:
+        input, target, weight = single(input, target, weight)
     axis = _class_axis("nll_loss", input, weight)
     if input.dtype.bits == 16:
         return _widened(nll_loss, input, target, weight, ignore_index, reduction)

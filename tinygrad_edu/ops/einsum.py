@@ -7,10 +7,11 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.dtypes import promote_types
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import Op, run
+from tinygrad_edu.ops._casting import lowered
 from tinygrad_edu.ops._types import axis_of, count, same_type, shape_of, xp
 from tinygrad_edu.ops.diagonal import diagonal
 from tinygrad_edu.ops.elementwise import mul
@@ -211,6 +212,8 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
             raise TypeError(f"einsum: expected tensors, got {describe(x)}")
     if not operands:
         raise ValueError("einsum: expected at least one operand")
+    if _state.casting_threads:
+        operands = lowered(*operands)
     inputs, right = _split(equation, operands)
     labels = [_named(part, x) for part, x in zip(inputs, operands, strict=True)]
     out = _result_labels(right, inputs, labels)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.errors import describe, refuse_mixed
 from tinygrad_edu.function import Op, run, run2
+from tinygrad_edu.ops._casting import lowered
 from tinygrad_edu.ops._types import count, fit, same_type, shape_of, xp
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import reshape
@@ -48,6 +49,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     ValueError
         When the inner sizes differ or an operand has no dimension.
     """
+    if _state.casting_threads:
+        input, other = lowered(input, other)
     x, y = same_type(input, other)
     if not isinstance(x, function.Tensor) and not isinstance(y, function.Tensor):
         return xp(x).matmul(x, y)
@@ -170,6 +173,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise TypeError(
             f"linear: expected tensors, got {describe(input)} and a weight {describe(weight)}; make one with tg.tensor(...)"
         )
+    if _state.casting_threads:
+        input, weight, bias = lowered(input, weight, bias)
     if len(weight.shape) != 2:
         return _vector_linear(input, weight, bias)
     if not input.shape or input.shape[-1] != weight.shape[1]:

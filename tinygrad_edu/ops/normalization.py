@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.dtypes import float32, from_raw
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Fused, run
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops._types import count, fit, same_type, xp
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.padding import pad
@@ -182,6 +183,8 @@ def layer_norm(
     tensor([[-1.0000,  1.0000],
             [-1.0000,  1.0000]])
     """
+    if _state.casting_threads:
+        input, weight, bias = single(input, weight, bias)
     axes = _rows("layer_norm", input, normalized_shape, weight, bias)
     return _normalized(LayerNorm(), input, weight, bias, axes, eps)
 
@@ -213,6 +216,8 @@ def rms_norm(
     >>> rms_norm(tg.tensor([3.0, 4.0]), (2,))
     tensor([0.8485, 1.1314])
     """
+    if _state.casting_threads:
+        input, weight = single(input, weight)
     axes = _rows("rms_norm", input, normalized_shape, weight)
     if eps is None:
         ns = xp(input._data)
@@ -282,6 +287,8 @@ def batch_norm(
     tensor([0.2000, 2.0000])
     """
     name = "batch_norm"
+    if _state.casting_threads:
+        input, weight, bias = single(input, weight, bias)
     _channels(name, input, 2, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     shape = tuple(input.shape)
     spare = len(shape) - 2
@@ -370,6 +377,8 @@ def instance_norm(
              [-1.0000,  1.0000]]])
     """
     name = "instance_norm"
+    if _state.casting_threads:
+        input, weight, bias = single(input, weight, bias)
     channels = _channels(name, input, 2, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     shape = tuple(input.shape)
     if not use_input_stats:
@@ -423,6 +432,8 @@ def group_norm(
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
     name = "group_norm"
+    if _state.casting_threads:
+        input, weight, bias = single(input, weight, bias)
     channels = _channels(name, input, 2)
     shape = tuple(input.shape)
     if num_groups < 1 or channels % num_groups:

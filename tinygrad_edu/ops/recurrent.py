@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.function import Fused, run
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops._types import xp
 from tinygrad_edu.ops.elementwise import relu, sigmoid, tanh
 from tinygrad_edu.ops.joining import stack
@@ -124,6 +125,8 @@ class GRU(Recurrent):
 def _recur(op: type[Recurrent], gates: int, x: Any, states: tuple[Any, ...], weights: tuple[Any, ...]) -> Any:
     """Check the arguments, then run the fused operation, or its reference where the backend has no kernel."""
     name = op.kernel
+    if _state.casting_threads:
+        (x,), states, weights = single(x), single(*states), single(*weights)
     w_ih, w_hh, b_ih, b_hh = weights
     hidden = w_hh.shape[1]
     if len(x.shape) != 3:

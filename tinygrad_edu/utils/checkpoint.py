@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tinygrad_edu import backends
-from tinygrad_edu._state import modes
+from tinygrad_edu._state import modes, swap
 from tinygrad_edu.autograd import grad
 from tinygrad_edu.function import Op, output_of
 from tinygrad_edu.generator import all_states, fork_rng, set_all_states
@@ -114,6 +114,7 @@ def checkpoint(
     given = (args, kwargs)
     held = _rebuilt(given, map(_alias, _tensors(given)))
     states = all_states([t.device for t in _tensors(given)]) if preserve_rng_state else None
+    casts = modes.casts  # of autocast
     start = tick()  # what is newer than this belongs to the part
     with first:
         result = function(*args, **kwargs)
@@ -131,10 +132,14 @@ def checkpoint(
                 raise RuntimeError("checkpoint: a tensor that the function uses has got other data since it was called")
         began = tick()
         restored = fork_rng() if states is not None else contextlib.nullcontext()
-        with restored, again, enable_grad():
-            if states is not None:
-                set_all_states(states)
-            found = [t for t in _tensors(function(*held[0], **held[1])) if t._node is not None]
+        before = swap({"casts": casts})
+        try:
+            with restored, again, enable_grad():
+                if states is not None:
+                    set_all_states(states)
+                found = [t for t in _tensors(function(*held[0], **held[1])) if t._node is not None]
+        finally:
+            swap(before)
         if determinism_check == "default":
             _check_same(facts, outer, found, _split([t._node for t in found], began)[1])
         return found

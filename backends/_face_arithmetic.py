@@ -25,6 +25,11 @@ class Arithmetic(Face):
         x += y
         return x
 
+    def linear(self, x: Array, weight: Array, bias: Array) -> Array:
+        """x Wᵀ + b for matrices x (N, I) and W (O, I); without b where it is None."""
+        out = self.matmul(x, weight.T)
+        return out if bias is None else self.add_into(out, bias)
+
     def sum_squares(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         """The sum of the squares of all elements, or over ``axis``; of half precision in single precision."""
         ns = self

@@ -15,6 +15,7 @@ LARGE = 2 * GRAIN  # elements from which on two threads pay
 BLOCK = 1 << 17  # elements of a block, where several passes follow one another; small ones lose to handing over the GIL
 _ROW = 1024  # a long sum is made of rows of so many, whose sums are added pairwise: as exact as NumPy's
 
+_ones = {np.dtype(t): np.ones(BLOCK, t) for t in (np.float32, np.float64)}
 _zeros = {np.dtype(t): np.zeros(BLOCK, t) for t in (np.float16, np.float32, np.float64)}
 
 
@@ -60,9 +61,9 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> Any:
     def share(part: slice) -> None:
         for start in range(part.start, part.stop, BLOCK):
             at = slice(start, min(start + BLOCK, part.stop))
-            found = function(*[a[at] for a in flat])
+            found = function(*[a[at] for a in flat]) if start else first
             for target, value in zip(targets, found if type(found) is tuple else (found,), strict=True):
-                target[at] = value
+                target[at] = value[: at.stop - start]
 
     split(share, x.size, x.size)
     return tuple(outs) if type(first) is tuple else outs[0]
@@ -119,6 +120,23 @@ def last_axis(x: Array) -> Array:
     # einsum sums with several accumulators in vector registers: four times as fast as sum(axis=-1).
     split(lambda at: np.einsum("ij->i", rows[at], out=out[at]), rows.shape[0], x.size)
     return out.reshape(x.shape[:-1])
+
+
+def first_axis(x: Array) -> Array:
+    """The sums over the first axis of a matrix: by BLAS, which adds several rows at a time."""
+    return np.dot(_ones[x.dtype][: len(x)], x)
+
+
+def can_sum_first(x: Array) -> bool:
+    """Whether :func:`first_axis` is right and fast for an array."""
+    return (
+        type(x) is np.ndarray
+        and x.ndim == 2
+        and x.size >= 1 << 14
+        and len(x) <= BLOCK
+        and x.dtype in _ones
+        and x.flags.c_contiguous
+    )
 
 
 def can_sum_last(x: Array) -> bool:

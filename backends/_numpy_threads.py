@@ -106,6 +106,25 @@ def matmul(x: Any, y: Any) -> Any:
     return out
 
 
+def linear(x: Any, weight: Any, bias: Any) -> Any:
+    """x Wᵀ + b, with b added by the thread that has the rows in its cache."""
+    if bias is None:
+        return matmul(x, weight.T)
+    products = x.size * len(weight)
+    if _blas_threads == _threads or products < 2 * PRODUCTS or x.dtype != weight.dtype or len(x) < len(weight):
+        out = matmul(x, weight.T)
+        out += bias
+        return out
+    out = np.empty((len(x), len(weight)), x.dtype)
+
+    def rows(part: slice) -> None:
+        np.matmul(x[part], weight.T, out=out[part])
+        out[part] += bias
+
+    _spread(rows, len(x), products // PRODUCTS)
+    return out
+
+
 def together() -> None:
     """Let BLAS use all threads again, for products that follow each other too fast to be shared."""
     if _blas_threads != _threads:

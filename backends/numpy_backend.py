@@ -76,6 +76,9 @@ class NumpyBackend(Backend):
             if axis in (-1, x.ndim - 1):
                 out = _elementwise.last_axis(x)
                 return out[..., None] if keepdims else out
+        if axis == 0 and dtype is None and _elementwise.can_sum_first(x):
+            out = _elementwise.first_axis(x)
+            return out[None] if keepdims else out
         return x.sum(axis, dtype, None, keepdims)
 
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
@@ -391,6 +394,9 @@ class NumpyBackend(Backend):
 
     def matmul(self, x: Array, y: Array) -> Array:
         return _numpy_threads.matmul(x, y)
+
+    def linear(self, x: Array, weight: Array, bias: Array) -> Array:
+        return _numpy_threads.linear(x, weight, bias)
 
     def diagonal(self, x: Array, offset: int) -> Array:
         out = x.diagonal(offset, -2, -1)

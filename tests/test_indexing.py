@@ -584,3 +584,19 @@ def test_dots_that_stand_for_nothing_do_not_part_the_tensors_beside_them() -> No
         return y, x[None, rows, ..., columns]
 
     agree(read_and_write, [filled((2, 3), "float64", 0)], share=False)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("ranges", [((0, 2), (2, 3), (3, 6)), ((0, 2), (3, 6)), ((0, 4), (3, 6)), ((1, 6), (0, 1))])
+def test_gradients_of_parts_meet_where_the_parts_do(dim: int, ranges: tuple[tuple[int, int], ...]) -> None:
+    x = tg.zeros(6, 6, 6, requires_grad=True)
+    expected = np.zeros(6)
+    total = tg.tensor(0.0)
+    for i, (start, stop) in enumerate(ranges, 1):
+        total = total + (x.narrow(dim, start, stop - start) * float(i)).sum()
+        expected[start:stop] += i
+    total.backward()
+    assert x.grad is not None
+    shape = [1, 1, 1]
+    shape[dim] = 6
+    np.testing.assert_array_equal(x.grad.numpy(), np.broadcast_to(expected.reshape(shape), (6, 6, 6)))

@@ -144,3 +144,38 @@ def test_rows_are_overwritten_as_numpy_does(dtype: str) -> None:
 def test_many_outer_products_are_those_of_numpy(shapes: tuple[tuple[int, ...], ...]) -> None:
     x, y = (np.random.default_rng(0).standard_normal(shape) for shape in shapes)
     np.testing.assert_array_equal(_numpy_threads.matmul(x, y), x @ y)
+
+
+@pytest.mark.parametrize("blas", [1, 2])
+@pytest.mark.parametrize("bias", [False, True])
+def test_linear_maps_shared_by_rows_are_those_of_numpy(blas: int, bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_numpy_threads, "_threads", 2)
+    monkeypatch.setattr(_numpy_threads, "_blas_threads", blas)
+    rng = np.random.default_rng(0)
+    for rows in (3, 700):
+        x, w, b = (rng.standard_normal(s) for s in ((rows, 130), (140, 130), (140,)))
+        found = _numpy_threads.linear(x, w, b if bias else None)
+        np.testing.assert_allclose(found, x @ w.T + (b if bias else 0), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_over_the_first_axis_are_those_of_numpy(dtype: str) -> None:
+    x = np.random.default_rng(0).standard_normal((300, 70)).astype(dtype)
+    ns = backends.get("cpu")
+    expected = x.astype(np.float64).sum(0)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(ns.sum(x, axis=0), expected, rtol=tolerance, atol=tolerance * 10)
+    assert ns.sum(x, axis=0, keepdims=True).shape == (1, 70) and ns.sum(x, axis=0).dtype == dtype
+    x[5, 3] = np.inf
+    assert ns.sum(x, axis=0)[3] == np.inf
+
+
+@pytest.mark.parametrize("name", ["gelu_with_slope", "gelu_tanh_with_slope"])
+def test_gelu_and_its_slope_are_those_of_double_precision(name: str) -> None:
+    from tinygrad_edu.ops.elementwise.smooth import Gelu, GeluTanh
+
+    x = np.linspace(-12, 12, 3000, dtype=np.float32).reshape(3, -1)
+    both = (Gelu if name == "gelu_with_slope" else GeluTanh).both(backends.get("cpu"), x.astype(np.float64))
+    for found, expected in zip(backends.get("cpu").kernels[name](x, True), both, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert backends.get("cpu").kernels[name](x, False)[1] is None

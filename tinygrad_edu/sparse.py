@@ -43,7 +43,21 @@ class SparseGrad:
 
     def dense(self) -> Array:
         """The whole array."""
+        axis = self._side_by_side()
+        if axis is not None:
+            return backends.of(self.parts[0][1]).concat([values for _, values in self.parts], axis=axis)
         return self.add_into(backends.of(self.parts[0][1]).zeros(self.shape, dtype=self.dtype))
+
+    def _side_by_side(self) -> int | None:
+        """The dimension that the parts, which this sorts, divide among themselves, as the parts that ``split`` makes do; None where
+        they do not."""
+        axis = len(self.parts[0][0]) - 1 if type(self.parts[0][0]) is tuple else -1
+        if len(self.parts) < 2 or axis < 0 or not all(_is_range(index, axis) for index, _ in self.parts):
+            return None
+        self.parts.sort(key=lambda part: part[0][axis].start)
+        ends = [0, *(index[axis].stop for index, _ in self.parts)]
+        meets = all(index[axis].start == end for (index, _), end in zip(self.parts, ends, strict=False))
+        return axis if meets and ends[-1] == self.shape[axis] else None
 
     def rows(self, wait: bool = False) -> tuple[Array, Array] | None:
         """Distinct rows and the sum for each, (U,) and (U, …); None unless every index is an array of row numbers, and, but
@@ -77,3 +91,17 @@ class SparseGrad:
             self.parts.extend(other.parts)
             return self
         return self + other
+
+
+def _is_range(index: Any, axis: int) -> bool:
+    """Whether an index takes a range of one dimension, and all of those before it."""
+    if type(index) is not tuple or len(index) != axis + 1 or any(part != slice(None) for part in index[:-1]):
+        return False
+    part = index[-1]
+    return (
+        type(part) is slice
+        and part.step is None
+        and type(part.start) is int
+        and type(part.stop) is int
+        and 0 <= part.start
+    )

@@ -131,9 +131,7 @@ class Linear(Op):
         self.saved = x if self.needs(1) else None, weight if self.needs(0) else None
         ns = xp(x)
         rows = ns.reshape(x, (count(x.shape[:-1]), x.shape[-1])) if len(x.shape) != 2 else x
-        out = ns.matmul(rows, weight.T)
-        if bias is not None:
-            out = ns.add_into(out, bias)
+        out = ns.linear(rows, weight, bias)
         return out if len(x.shape) == 2 else ns.reshape(out, (*x.shape[:-1], weight.shape[0]))
 
     def backward(self, g: Any) -> Any:

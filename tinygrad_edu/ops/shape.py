@@ -61,7 +61,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return run(Reshape(), (input, _complete("reshape", count(shape_of(input)), sizes_of(shape), shape_of(input))))
+    sizes = _complete("reshape", count(shape_of(input)), sizes_of(shape), shape_of(input))
+    if not isinstance(input, function.Tensor):  # a derivative, computed with raw arrays
+        return xp(input).reshape(input, sizes)
+    return run(Reshape(), (input, sizes))
 
 
 def _complete(name: str, n: int, sizes: tuple[int, ...], have: Any) -> tuple[int, ...]:

@@ -53,6 +53,23 @@ def _reads(b: Any, put: Put) -> list[Array]:
     return [b.getitem(put(_X), index) for index in forms]
 
 
+def _attends(b: Any, put: Put) -> list[Array]:
+    """Attention with two kinds of masks and with dropout of everything, and its gradients; and which weights a seed keeps."""
+    q, k, v = (put(np.random.default_rng(i).normal(size=(1, heads, 5, 2))) for i, heads in enumerate((4, 2, 2)))
+    found = []
+    for mask, causal, dropout in (
+        (None, True, None),
+        (put(_Y[:1, None, None, :1]), False, None),
+        (None, False, (1.0, 3)),
+    ):
+        args = q, k, v, mask, causal, 0.5, dropout
+        out, sums = b.attention(*args)
+        grads = b.attention_backward(out, args, out, sums, [True, True, True, mask is not None])
+        found += [out, *(g for g in grads if g is not None)]
+    kept = b.attention_kept((0.0, 3), (1, 2, 3, 4), slice(0, 3))
+    return [*found, kept]
+
+
 def _adds(b: Any, put: Put) -> list[Array]:
     """Adding at repeated positions."""
     return [
@@ -133,6 +150,8 @@ EXTENSIONS: dict[str, Case] = {
     "windows": lambda b, put: b.windows(put(_IMAGE), (2, 3), (1, 2), (2, 1)),
     "overlap_add": lambda b, put: b.overlap_add(put(_WINDOWS), (5, 6), (1, 2), (2, 1)),
     "top_places": lambda b, put: [b.top_places(put(_X), 2, 1, largest) for largest in (True, False)],
+    "linear": lambda b, put: [b.linear(put(_X), put(_Y), y) for y in (None, put(_SQUARE[0]))],
+    "attention": _attends,
     "add_into": lambda b, put: b.add_into(b.copy(put(_X)), put(_Y)),
     "sum_squares": lambda b, put: [b.sum_squares(put(_X)), b.sum_squares(put(_X), axis=1, keepdims=True)],
     "total_squares": lambda b, put: b.total_squares([put(_X), put(_Y), put(_X[:0])]),

@@ -26,6 +26,7 @@ Dropout = tuple[float, int] | None
 
 TABLE = 1 << 17  # elements of a table of weights
 ROWS = 64  # rows of a block where attention is causal, so that little is computed in vain
+FEW = 16  # rows below which keys are used as they lie
 TILE = 256  # rows and keys of the part of a larger table that the backward pass computes at once
 CALM = 40.0  # scores up to this size need no shift: their exponentials neither overflow nor lose digits
 _BLIND = 1e30  # the logarithm of the sum of a row that sees nothing: finite, since infinity times 0 is not a number
@@ -49,8 +50,10 @@ def all_kept(dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) ->
 
 def _like(x: Array, shape: tuple[int, ...]) -> Array:
     """An empty array whose dimensions lie in memory in the order of those of ``x``, the last one last."""
+    if x.flags.c_contiguous:
+        return np.empty(shape, x.dtype)
     order = sorted(range(x.ndim - 1), key=lambda i: -x.strides[i]) + [x.ndim - 1]
-    return np.empty([shape[i] for i in order], x.dtype).transpose(np.argsort(order))
+    return np.empty([shape[i] for i in order], x.dtype).transpose([order.index(i) for i in range(x.ndim)])
 
 
 def _grouped(x: Array, groups: int) -> Array:
@@ -209,8 +212,11 @@ def attention(
 
 def _forward(problem: _Problem, chunk: tuple[slice, slice], out: Array, sums: Array) -> None:
     q, k, v = problem.q[chunk], problem.k[chunk], problem.v[chunk]
-    calm = problem.hides_only and _is_calm(q, k, problem.scale)
-    turned = _turned("attention keys", k, problem.scale, 0)
+    if problem.rows < FEW:  # to look at all keys beforehand, or to turn them, would cost more than the scores
+        calm, q, turned = False, q * problem.scale, k.swapaxes(-1, -2)
+    else:
+        calm = problem.hides_only and _is_calm(q, k, problem.scale)
+        turned = _turned("attention keys", k, problem.scale, 0)
     many = problem.rows
     if math.prod(q.shape[:4]) * problem.keys > TABLE:
         many = max(16, min(ROWS, TABLE // (problem.groups * problem.keys)))

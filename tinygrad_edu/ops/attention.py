@@ -144,7 +144,7 @@ def scaled_dot_product_attention(
     args = q, k, v, mask, bool(is_causal), scale, _seeded(q, dropout_p)
     out = run(Attention(), args) if count(q.shape) * count(k.shape) * count(v.shape) else Attention.reference(*args)
     out = out if len(shape) == 4 else reshape(out, (*shape[:-1], v.shape[-1]))
-    return out.to(dtype)
+    return out if dtype.bits > 16 else out.to(dtype)
 
 
 def _check(query: Any, key: Any, value: Any, mask: Any, p: float, causal: bool) -> None:
@@ -188,6 +188,8 @@ def _lead(q: Tensor, k: Tensor, v: Tensor, shared: bool) -> Shape:
                 f"{_NAME}: the heads of key and value, {heads[1]} and {heads[2]}, must be equal and divide query's {heads[0]}"
             )
         leads = [(*lead[:-1], heads[0]) for lead in leads]
+    if leads[0] == leads[1] == leads[2]:
+        return leads[0]
     try:
         return tuple(broadcast_shapes(*leads))
     except (ValueError, RuntimeError):

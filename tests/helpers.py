@@ -20,6 +20,10 @@ on_memory_that_is_written = pytest.mark.skipif(
     not tg.get_default_device().backend.mutable,
     reason="arrays here are immutable: a write makes a new one, so that others keep the old values",
 )
+views_share = tg.zeros(2).reshape(1, 2)._view is not None
+on_memory_that_views_share = pytest.mark.skipif(
+    not views_share, reason="views are copies here: a write on one does not reach the tensor that it is of"
+)
 on_memory_that_numpy_shares = on_the_cpu_only("writes through the NumPy array of a tensor, which is a copy elsewhere")
 on_memory_that_can_be_locked = on_the_cpu_only("arrays elsewhere cannot be write-protected")
 

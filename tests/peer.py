@@ -45,7 +45,7 @@ def compare(
     Gradients are compared for float64, with a random signed cotangent for each result.
     """
     differentiate = gradients and any(a.dtype == np.float64 for a in arrays)
-    ours = [tg.from_numpy(a.copy(order="K")) for a in arrays]
+    ours = [tg.from_numpy(a.copy(order="K")).to(tg.get_default_device()) for a in arrays]
     theirs = [torch.from_numpy(a.copy(order="K")) for a in arrays]
     if differentiate:
         for x in (*ours, *theirs):
@@ -82,7 +82,9 @@ def _same_gradients(ours: Any, theirs: Any, found: Any, expected: Any, seed: int
         return
     torch.autograd.backward([e for _, e in pairs], [torch.from_numpy(c) for c in cotangents])
     with np.errstate(all="ignore"):
-        tg.autograd.backward([f for f, _ in pairs], [tg.from_numpy(c) for c in cotangents])
+        tg.autograd.backward(
+            [f for f, _ in pairs], [tg.from_numpy(c).to(f.device) for (f, _), c in zip(pairs, cotangents, strict=True)]
+        )
     for x, y in zip(ours, theirs, strict=True):
         if y.requires_grad and y.grad is not None:
             assert x.grad is not None, "PyTorch has a gradient, here there is none"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import leaf, on_memory_that_numpy_shares, same
+from helpers import leaf, on_memory_that_can_be_locked, on_memory_that_numpy_shares, same
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
@@ -217,6 +217,7 @@ def under_no_grad(h: tg.Tensor) -> None:
 WRITES["under no_grad"] = under_no_grad
 
 
+@on_memory_that_can_be_locked
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_on_a_value_that_a_backward_needs_raises_where_it_happens(write: str) -> None:
     x = leaf(1.0, 2.0)
@@ -246,6 +247,7 @@ def test_the_buffer_of_numpy_is_write_protected() -> None:
     same(h, [5.0, 4.0])
 
 
+@on_memory_that_can_be_locked
 def test_the_protection_goes_with_the_graph(no_collector: None) -> None:
     x = leaf(1.0, 2.0)
     with detect_anomaly():
@@ -283,6 +285,7 @@ def test_the_protection_of_a_view_and_of_its_base_are_lifted_in_any_order(view_f
     same(h, [7.0, 10.0])
 
 
+@on_memory_that_can_be_locked
 def test_views_of_protected_memory_can_be_written_when_it_can() -> None:
     x = leaf(1.0, 2.0)
     with detect_anomaly():

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import on_memory_that_views_share
 from hypothesis import event, given, note, reject, settings
 from hypothesis import strategies as st
 
@@ -408,6 +409,7 @@ def run_program(data: st.DataObject, unrecorded: bool, length: int) -> None:
     finish(machine, arrays, seed)
 
 
+@on_memory_that_views_share
 @settings(max_examples=250)
 @given(st.data())
 def test_programs_of_views_and_writes_agree_with_torch(data: st.DataObject) -> None:
@@ -415,6 +417,7 @@ def test_programs_of_views_and_writes_agree_with_torch(data: st.DataObject) -> N
     run_program(data, unrecorded=False, length=9)
 
 
+@on_memory_that_views_share
 @settings(max_examples=100)
 @given(st.data())
 def test_programs_with_unrecorded_writes_agree_with_torch(data: st.DataObject) -> None:

@@ -23,7 +23,7 @@ class Nonzero(Op):
     def forward(self, x: Any) -> Any:
         ns = xp(x)
         if not x.shape:
-            return ns.zeros((int(bool(x != 0)), 0), dtype=ns.int64)
+            return ns.zeros((int(bool(ns.astype(x, ns.bool))), 0), dtype=ns.int64)
         return ns.stack(list(ns.nonzero(x)), axis=1)
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.backends import _attention, _gamma, _rules, _special
+from tinygrad_edu.backends import _attention, _bessel, _gamma, _incomplete_gamma, _rules, _special
 from tinygrad_edu.backends._face import HALF, Array, Face, host, in_single, name_of
 
 
@@ -165,6 +165,37 @@ class Arithmetic(Face):
         """The (n + 1)-th derivative of ln Γ(x), in double precision on the way."""
         ns = self
         return ns.astype(_gamma.poly_gamma(self.namespace, n, ns.astype(x, ns.float64)), x.dtype)
+
+    def scaled_bessel(self, n: int, x: Array) -> Array:
+        """e^-|x| I_n(x), with the modified Bessel function of the first kind."""
+        ns: Any = self
+        return ns.astype(_bessel.scaled_bessel(self.namespace, n, ns.astype(x, ns.float64)), x.dtype)
+
+    def incomplete_gamma(self, a: Array, x: Array) -> tuple[Array, Array]:
+        """The regularised incomplete gamma functions, the lower and the upper one, of arrays of one shape."""
+        ns: Any = self
+        lower, upper = _incomplete_gamma.incomplete_gamma(
+            self.namespace, ns.astype(a, ns.float64), ns.astype(x, ns.float64)
+        )
+        return ns.astype(lower, x.dtype), ns.astype(upper, x.dtype)
+
+    def nextafter(self, x: Array, y: Array) -> Array:
+        """The number next to ``x`` on the way to ``y``."""
+        return self.namespace.nextafter(x, y)
+
+    def frexp(self, x: Array) -> tuple[Array, Array]:
+        """m and e (int32) with x = m 2ᵉ and ½ ≤ |m| < 1; 0 for e where x is 0, infinite or no number."""
+        ns: Any = self
+        usual = ns.isfinite(x) & (x != 0)
+        tiny = usual & (ns.abs(x) < ns.finfo(x.dtype).smallest_normal)
+        y = ns.where(tiny, x * 2.0**64, ns.where(usual, x, 1.0))
+        e = ns.floor(ns.log2(ns.abs(y))) + 1  # a logarithm may round to the next whole number: then it is one off
+        half = ns.floor(e / 2)
+        m = y * 2.0 ** (-half) * 2.0 ** (half - e)
+        above, below = ns.astype(ns.abs(m) >= 1, x.dtype), ns.astype(ns.abs(m) < 0.5, x.dtype)
+        e = e + above - below - 64 * ns.astype(tiny, x.dtype)
+        m = m * (1 - above / 2 + below)
+        return ns.where(usual, m, x), ns.astype(ns.where(usual, e, 0.0), ns.int32)
 
     # Running reductions along one axis, by doubling the reach -----------------------------------------------------------
 

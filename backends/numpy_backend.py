@@ -351,6 +351,10 @@ class NumpyBackend(Backend):
     def fmin(self, x: Array, y: Any) -> Array:
         return np.fmin(x, y)
 
+    def frexp(self, x: Array) -> tuple[Array, Array]:
+        mantissa, exponent = np.frexp(x)
+        return mantissa, np.where(np.isfinite(x), exponent, 0).astype(np.int32)
+
     def erf(self, x: Array) -> Array:
         return super().erf(x) if x.dtype != np.float32 else _numpy_special.erf_single(x)
 

@@ -96,6 +96,10 @@ class ElementwiseMethods:
     erf_, erfc_, erfinv_ = (in_place(f) for f in (ew.erf, ew.erfc, ew.erfinv))
     lgamma_, digamma_, polygamma_ = (in_place(f) for f in (ew.lgamma, ew.digamma, ew.polygamma_method))
 
+    i0, igamma, igammac, mvlgamma = ew.i0, ew.igamma, ew.igammac, ew.mvlgamma
+    i0_, mvlgamma_ = in_place(ew.i0), in_place(ew.mvlgamma)
+    frexp, nextafter, nextafter_ = ew.frexp, ew.nextafter, in_place(ew.nextafter)
+
     # Signs, rounding and limits
     abs, absolute, sign, sgn, copysign = ew.abs, ew.absolute, ew.sign, ew.sgn, ew.copysign
     signbit, heaviside, floor, ceil, round = ew.signbit, ew.heaviside, ew.floor, ew.ceil, ew.round

@@ -17,6 +17,7 @@ from tinygrad_edu.ops.elementwise.arithmetic import (
     rsub,
     sub,
 )
+from tinygrad_edu.ops.elementwise.bessel import i0, i0e, i1, i1e
 from tinygrad_edu.ops.elementwise.bitwise import (
     bitwise_and,
     bitwise_left_shift,
@@ -62,7 +63,9 @@ from tinygrad_edu.ops.elementwise.exponential import (
     xlogy,
 )
 from tinygrad_edu.ops.elementwise.extremes import clamp, clamp_max, clamp_min, fmax, fmin, maximum, minimum, nan_to_num
+from tinygrad_edu.ops.elementwise.floats import frexp, nextafter
 from tinygrad_edu.ops.elementwise.hyperbolic import acosh, asinh, atanh, cosh, sinh, tanh
+from tinygrad_edu.ops.elementwise.incomplete_gamma import igamma, igammac, mvlgamma
 from tinygrad_edu.ops.elementwise.power import float_power, hypot, ldexp, pow, rpow, rsqrt, sqrt, square
 from tinygrad_edu.ops.elementwise.rectifiers import (
     hardshrink,

@@ -54,6 +54,7 @@ def public_operations() -> dict[str, Callable[..., Any]]:
     rooms: list[tuple[str, Any, list[str]]] = [
         ("", tg, list(tg.__all__)),
         ("linalg.", tg.linalg, list(tg.linalg.__all__)),
+        ("special.", tg.special, list(tg.special.__all__)),
         ("F.", functional, list(functional.__all__)),
         (
             "Tensor.",

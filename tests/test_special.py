@@ -11,7 +11,9 @@ INF, NAN = float("inf"), float("nan")
 scipy_special = pytest.importorskip("scipy.special")
 
 
-@pytest.mark.parametrize(("name", "dtype"), [("i0e", "float64"), ("i1e", "float64"), ("i0e", "float32"), ("i0", "float64")])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("i0e", "float64"), ("i1e", "float64"), ("i0e", "float32"), ("i0", "float64")]
+)
 def test_bessel_functions_over_the_whole_range(name: str, dtype: str) -> None:
     x = np.concatenate([np.linspace(-60, 60, 2001), [1e-300, 500.0, -700.0]]).astype(dtype)
     found, expected = getattr(tg.special, name)(tg.tensor(x)).numpy(), getattr(scipy_special, name)(x)

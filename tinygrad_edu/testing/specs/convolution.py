@@ -154,6 +154,8 @@ def _refused_transposed(n: int) -> tuple[Bad, ...]:
     )
 
 
+ORDER = 3
+
 SPECS = [
     OpSpec(
         f"F.conv{n}d",

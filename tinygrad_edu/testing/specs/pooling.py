@@ -226,5 +226,7 @@ def _fractional(dims: int, indices: bool) -> OpSpec:
     )
 
 
+ORDER = 3
+
 SPECS = [spec for dims in (1, 2, 3) for spec in _family(dims)]
 SPECS += [_fractional(dims, indices) for dims in (2, 3) for indices in (False, True)]

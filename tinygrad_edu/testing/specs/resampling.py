@@ -145,6 +145,9 @@ def _sampling(mode: str) -> OpSpec:
     )
 
 
+ORDER = 3
+LOWER = {"F.grid_sample (bicubic)"}  # its third derivatives take longer to check than all the others
+
 SPECS = [
     OpSpec(
         "F.interpolate",

@@ -19,16 +19,8 @@ from tinygrad_edu.testing.specs.__main__ import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
-NAMES = ("data", "optimizers", "transformers", "language_models")
+NAMES = ("data", "optimizers", "transformers", "language_models", "words")
 PAGES = [PAGE, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]  # whose code runs, and prints what they show
-PAGES = [
-    PAGE,
-    ROOT / "docs" / "data.md",
-    ROOT / "docs" / "optimizers.md",
-    ROOT / "docs" / "transformers.md",
-]  # whose code runs, and prints what they show
-# Pages whose code runs, and prints what they show.
-PAGES = [PAGE, *(ROOT / "docs" / name for name in ("data.md", "optimizers.md", "words.md"))]
 
 
 def outcome(page, code, line, names):

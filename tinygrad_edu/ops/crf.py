@@ -57,13 +57,19 @@ class LogPartition(Fused):
         """``emissions`` (T, N, C), ``transitions`` (C, C), ``start`` and ``end`` (C,), and how many ``steps`` count, (N,) or None."""
         ns = xp(emissions)
         moves, last = ns.maximum(transitions, LOWEST), ns.maximum(end, LOWEST)
-        alpha = ns.maximum(start, LOWEST) + ns.maximum(emissions[0, ...], LOWEST)
-        found = [alpha]
+        differentiated = any(e is not None for e in self.edges)
+        emitted = ns.maximum(emissions, LOWEST)
+        alpha = ns.maximum(start, LOWEST) + emitted[0, ...]
+        kept = []
         for t in range(1, emissions.shape[0]):
-            top, shares = _arrivals(ns, alpha, moves)
-            grown = top + ns.log(ns.sum(shares, axis=1)) + ns.maximum(emissions[t, ...], LOWEST)
+            ways = ns.expand_dims(alpha, axis=2) + moves
+            top = ns.max(ways, axis=1, keepdims=True)
+            ways = ns.exp(ways - top)
+            sums = ns.sum(ways, axis=1)
+            grown = top[:, 0, :] + ns.log(sums) + emitted[t, ...]
             alpha = grown if steps is None else ns.where(ns.reshape(steps > t, (-1, 1)), grown, alpha)
-            found.append(alpha)
+            if differentiated:
+                kept += [ways, sums]
         ends = alpha + last
         top = ns.max(ends, axis=1, keepdims=True)
         shares = ns.exp(ends - top)
@@ -71,15 +77,14 @@ class LogPartition(Fused):
         total = top[:, 0] + ns.log(sums)
         impossible = total < LOWEST / 2
         self.saved = emissions, transitions, start, end, steps
-        if any(e is not None for e in self.edges):
+        if differentiated:
             shares = ns.where(ns.reshape(impossible, (-1, 1)), 0.0, shares / ns.reshape(sums, (-1, 1)))
-            self.saved = (*self.saved, shares, *found[:-1])
+            self.saved = (*self.saved, shares, *kept)
         return ns.where(impossible, -float("inf"), total)
 
     def backward(self, g: Any) -> Any:
-        emissions, transitions, _, _, steps, shares, *alphas = self.saved
+        emissions, transitions, _, _, steps, shares, *kept = self.saved
         ns = xp(emissions)
-        moves = ns.maximum(transitions, LOWEST)
         flow = shares * ns.reshape(g, (-1, 1))  # the probability of each tag, times the cotangent
         by_end = ns.sum(flow, axis=0)
         by_emission, by_move = [], ns.zeros_like(transitions)
@@ -87,8 +92,8 @@ class LogPartition(Fused):
             counts = None if steps is None else ns.reshape(steps > t, (-1, 1))
             arriving = flow if counts is None else ns.where(counts, flow, 0.0)
             by_emission.append(arriving)
-            _, shares = _arrivals(ns, alphas[t - 1], moves)
-            pairs = shares * ns.expand_dims(arriving / ns.sum(shares, axis=1), axis=1)
+            ways, sums = kept[2 * t - 2], kept[2 * t - 1]
+            pairs = ways * ns.expand_dims(arriving / sums, axis=1)
             by_move = by_move + ns.sum(pairs, axis=0)
             left = ns.sum(pairs, axis=2)
             flow = left if counts is None else ns.where(counts, left, flow)
@@ -100,13 +105,6 @@ class LogPartition(Fused):
         *_, alpha = _beginnings(emissions, transitions, start, steps)
         total = logsumexp(alpha + ew.clamp(end, min=LOWEST), 1)
         return ew.where(total < LOWEST / 2, -float("inf"), total)
-
-
-def _arrivals(ns: Any, alpha: Any, moves: Any) -> tuple[Any, Any]:
-    """The largest α[i] + move[i, j] over i (N, C), and the exponentials of all of them (N, C, C) relative to it."""
-    ways = ns.expand_dims(alpha, axis=2) + moves
-    top = ns.max(ways, axis=1, keepdims=True)
-    return top[:, 0, :], ns.exp(ways - top)
 
 
 def _beginnings(emissions: Any, transitions: Any, start: Any, steps: Any) -> list[Any]:

@@ -11,12 +11,22 @@ positions. Then it writes by itself, and a line counts as right when all of its 
 
 What there is to learn from it:
 
-* **Without a mask** training seems to go best of all: the loss falls to nothing, since the digit that is asked for stands in
-  the input, and attention fetches it. Writing by itself it knows nothing: there is no next digit to look at.
-* **Without positions** attention sees a bag. Sorting needs no more than that, and works. For copying and reversing the network
-  must know what stood where; the causal mask alone tells it a little, since the first place sees one digit, the second two,
-  and so on.
+* **Without a mask** training goes at least as well: the digit that is asked for stands in the input, and attention may fetch it
+  there. Writing by itself the network then has nothing to fetch. Of sorted lines it gets all digits right when they are shown,
+  and not one line by itself; of copies half. Reversing it has learned the honest way, which is as easy to find there.
+* **Without positions** attention sees a bag, and the causal mask alone tells it a little: the first place sees one digit, the
+  second two, and so on. That is enough for most of copying and sorting, but not for reversing.
 * **With both** all three tasks are learned.
+
+Digits that are right when the beginning is shown, and lines that are right when it writes by itself, after two minutes on one core:
+
+========  ==================  ============  ==========  ========
+task      positions and mask  no positions  no mask     neither
+========  ==================  ============  ==========  ========
+copy      100% / 100%         94% / 62%     100% / 50%  32% / 0%
+reverse   100% / 100%         46% / 0%      100% / 99%  32% / 0%
+sort      100% / 100%         94% / 62%     100% / 0%   81% / 5%
+========  ==================  ============  ==========  ========
 
 Source: Vaswani et al., Attention is all you need (2017)."""
 
@@ -133,8 +143,8 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, tuple[float, floa
     finish(
         args,
         {"losses.png": axes},
-        "The lowest losses belong to the networks without a mask, and by themselves they write nothing that is right. Sorting needs "
-        "no positions, copying and reversing do.",
+        "Without a mask the losses are as low as with one, or lower, and the table says what that is worth. Without positions the "
+        "loss stays where guessing from a bag of digits leaves it.",
     )
     return result
 

@@ -41,8 +41,8 @@ SENTENCES = (
 
 
 def cover(tokens: tg.Tensor, vocab_size: int, mask: int, share: float = 0.15) -> tuple[tg.Tensor, tg.Tensor]:
-    """Windows (N, T) with gaps, and where the gaps are."""
-    places = tg.rand(*tokens.shape) < share
+    """Windows (N, T) with gaps, and where the gaps are: at words that are known, which come after the three marks."""
+    places = (tg.rand(*tokens.shape) < share) & (tokens > 2)
     fate = tg.rand(*tokens.shape)
     covered = tokens.masked_fill(places & (fate < 0.8), mask)
     return tg.where(places & (fate >= 0.9), tg.randint(3, vocab_size, tokens.shape), covered), places
@@ -54,10 +54,11 @@ class Neighbours:
     def __init__(self, tokens: list[int]) -> None:
         self.between: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
         self.after: dict[int, Counter[int]] = defaultdict(Counter)
-        self.most = Counter(tokens).most_common(1)[0][0]
+        self.most = Counter(token for token in tokens if token > 2).most_common(1)[0][0]
         for left, token, right in zip(tokens, tokens[1:], tokens[2:], strict=False):
-            self.between[left, right][token] += 1
-            self.after[left][token] += 1
+            if token > 2:
+                self.between[left, right][token] += 1
+                self.after[left][token] += 1
 
     def guess(self, left: int, right: int) -> int:
         for counts in (self.between.get((left, right)), self.after.get(left)):

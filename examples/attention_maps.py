@@ -16,7 +16,7 @@ What there is to learn from it:
   write into every place which letter came before.
 * **Induction heads** in the second layer draw a line further off: token i looks at the place behind the earlier occurrence of the
   same letter, whose predecessor (as the first layer has noted there) is what was just read. What stands there comes next.
-* **They arrive together**, and the loss falls when they do.
+* **They arrive together**, and the loss falls when they do: within three quarters of a minute on one core.
 
 Source: Olsson et al., In-context learning and induction heads (2022)."""
 

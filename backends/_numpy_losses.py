@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.backends._numpy_elementwise import is_calm
 from tinygrad_edu.backends._numpy_threads import split
 
 Array = Any
@@ -29,9 +30,14 @@ def cross_entropy(x: Array, target: Array, keep: bool) -> tuple[Array, tuple[Arr
 
     def share(at: slice) -> None:
         for rows in _blocks(at, width):
-            np.max(x[rows], axis=1, keepdims=True, out=top[rows])
-            e = np.subtract(x[rows], top[rows], out=None if work is None else work[rows])
-            np.exp(e, e)
+            some, e = x[rows], None if work is None else work[rows]
+            if is_calm(some):
+                top[rows] = 0
+                e = np.exp(some, e)
+            else:
+                np.max(some, axis=1, keepdims=True, out=top[rows])
+                e = np.subtract(some, top[rows], e)
+                np.exp(e, e)
             np.sum(e, axis=1, keepdims=True, out=total[rows])
 
     split(share, n, 4 * x.size)

@@ -179,3 +179,17 @@ def test_gelu_and_its_slope_are_those_of_double_precision(name: str) -> None:
     for found, expected in zip(backends.get("cpu").kernels[name](x, True), both, strict=True):
         np.testing.assert_allclose(found, expected, atol=3e-6)
     assert backends.get("cpu").kernels[name](x, False)[1] is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 39.0, 200.0])
+def test_softmax_and_losses_of_moderate_and_of_large_numbers(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    x = (scale * rng.uniform(-1, 1, (200, 900))).astype(np.float32)
+    x[0, :3] = -np.inf
+    wide = x.astype(np.float64)
+    e = np.exp(wide - wide.max(1, keepdims=True))
+    np.testing.assert_allclose(backends.get("cpu").softmax(x, 1), e / e.sum(1, keepdims=True), rtol=2e-5, atol=1e-30)
+    target = rng.integers(3, 900, 200)
+    losses, _ = backends.get("cpu").kernels["cross_entropy"](x, target, True)
+    expected = np.log(e.sum(1)) + wide.max(1) - wide[np.arange(200), target]
+    np.testing.assert_allclose(losses, expected, rtol=1e-6, atol=1e-6 * scale)

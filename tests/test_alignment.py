@@ -129,7 +129,7 @@ def test_large_scores_and_half_precision_stay_finite() -> None:
     scores = tg.tensor([[1e30, -1e30, 3e38], [1.0, 2.0, 3.0]])
     mask = tg.tensor([[True, True, False], [False, False, False]])
     assert masked_softmax(scores, mask).tolist() == [[1, 0, 0], [0, 0, 0]]
-    half = masked_softmax(tg.tensor([[6e4, 0.0]], dtype="float16"), tg.tensor([[False, True]]))
+    half = masked_softmax(tg.tensor([[6e4, 0.0]]).half(), tg.tensor([[False, True]]))
     assert half.dtype is tg.float16 and half.tolist() == [[0, 1]]
 
 

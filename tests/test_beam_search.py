@@ -136,6 +136,18 @@ def test_a_wider_beam_finds_the_likelier_whole_behind_an_unlikelier_beginning() 
     assert wide.tokens == [2] and wide.log_probability == pytest.approx(math.log(0.36)) and wide.ended
 
 
+def test_unlikely_ends_do_not_stop_a_search() -> None:
+    """A model that is sure of its way has the end among the likeliest at every step, far behind."""
+    chances = tg.full((6, 6), 0.01) + 0.9 * tg.eye(6).roll(1, 1)  # 1, 2, 3, 4, 5, and then 0, the end
+
+    def step(tokens: tg.Tensor, state: None) -> tuple[tg.Tensor, None]:
+        return chances[tokens].log(), state
+
+    for beam in (1, 2, 4, 10):
+        found = beam_search(step, tg.tensor([0]), end=0, max_length=9, beam_size=beam, n_best=min(beam, 3))[0]
+        assert found[0].tokens == [1, 2, 3, 4, 5] and len(found) == min(beam, 3)
+
+
 def test_a_penalty_makes_long_sequences_win_and_a_minimum_forbids_short_ones() -> None:
     chances = tg.tensor([[0.4, 0.6]]).log()
 

@@ -19,7 +19,7 @@ from tinygrad_edu.testing.specs.__main__ import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
-NAMES = ("data", "optimizers", "transformers", "language_models", "words")
+NAMES = ("data", "optimizers", "transformers", "language_models", "words", "seq2seq")
 PAGES = [PAGE, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]  # whose code runs, and prints what they show
 
 

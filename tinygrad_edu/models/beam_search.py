@@ -66,10 +66,10 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Search for the likeliest sequences of tokens, for several rows at once.
 
-    At each step every beginning is continued by every token, and the `beam_size` likeliest that have not ended are kept.
-    Those among the `beam_size` likeliest of all that have ended are done. A row is finished when it has `beam_size` of
-    these, or when no beginning can become better than the `n_best` that it has. With ``beam_size=1`` that is greedy
-    writing; with a beam that no beginning falls out of, it is an exhaustive search.
+    At each step every beginning is continued by every token, and the `beam_size` likeliest of all are kept: those that have
+    ended are done, the others go on. A row is finished when none goes on, or when none can become better than the `n_best`
+    that are done. With ``beam_size=1`` that is greedy writing; with a beam that no beginning falls out of, it is an
+    exhaustive search.
 
     Parameters
     ----------
@@ -213,8 +213,7 @@ class _Search:
         if length <= self.min_length:
             totals[:, self.end] = -math.inf
         totals = totals.reshape(rows, -1)
-        # Each beginning ends in one way, so among twice as many there are always enough that go on.
-        values, places = topk(totals, min(2 * self.beam_size, totals.shape[1]), dim=1)
+        values, places = topk(totals, min(self.beam_size, totals.shape[1]), dim=1)
         return list(zip(values.tolist(), places.tolist(), strict=True))
 
 
@@ -230,16 +229,15 @@ class _Row:
         """Take the best continuations, whose beginnings stand in the model's rows from `offset` on."""
         search, before = self.search, self.beginnings
         self.beginnings = []
-        for rank, (value, place) in enumerate(zip(values, places, strict=True)):
+        for value, place in zip(values, places, strict=True):
             if math.isnan(value):
                 raise ValueError("beam_search: the model's logits are NaN, or infinite")
             if value == -math.inf:
                 break
             at, token = divmod(place, vocabulary)
             if token == search.end:
-                if rank < search.beam_size:
-                    self._finish(before[at].tokens, value, length, True)
-            elif len(self.beginnings) < search.beam_size:
+                self._finish(before[at].tokens, value, length, True)
+            else:
                 self.beginnings.append(_Beginning([*before[at].tokens, token], value, offset + at))
         if self._is_finished(length):
             self.beginnings = []
@@ -253,10 +251,8 @@ class _Row:
         self.done.append(Hypothesis(tokens, score, log_probability, ended))
 
     def _is_finished(self, length: int) -> bool:
-        """Whether there are enough hypotheses, or no beginning can become better than those that count."""
+        """Whether no beginning can become better than the hypotheses that count."""
         search = self.search
-        if len(self.done) >= search.beam_size:
-            return True
         if len(self.done) < search.n_best or not self.beginnings:
             return False
         likeliest = self.beginnings[0].log_probability

@@ -13,6 +13,7 @@ pictures into one figure, and :func:`save` to write a figure to a file.
 from __future__ import annotations
 
 from tinygrad_edu.plots._axes import new_axes, save
+from tinygrad_edu.plots.attention import plot_attention
 from tinygrad_edu.plots.decisions import confusion_matrix, plot_confusion_matrix, plot_decision_boundary
 from tinygrad_edu.plots.graph import graph_to_dot, save_graph
 from tinygrad_edu.plots.history import plot_history
@@ -26,6 +27,7 @@ __all__ = [
     "graph_to_dot",
     "image_grid",
     "new_axes",
+    "plot_attention",
     "plot_confusion_matrix",
     "plot_decision_boundary",
     "plot_feature_maps",

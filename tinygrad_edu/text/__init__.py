@@ -8,6 +8,7 @@ array([7, 1, 0, 3])
 """
 
 from tinygrad_edu.text.alias import AliasTable
+from tinygrad_edu.text.bleu import bleu
 from tinygrad_edu.text.corpora import (
     bundled_text,
     comments,
@@ -48,6 +49,7 @@ __all__ = [
     "WordCorpus",
     "WordVectors",
     "allowed_bio",
+    "bleu",
     "broken_bio",
     "bundled_text",
     "characters",

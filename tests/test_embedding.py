@@ -43,6 +43,7 @@ def tables(draw: Any) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # PyTorch's Adagrad, about its own tensors
 @given(
     tables(), st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=4), st.integers(0, 999)
 )

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
-from tinygrad_edu.backends import cuda
+from tinygrad_edu.backends import cuda, cudnn, mps
 from tinygrad_edu.backends.base import Array, Backend, BackendError
-from tinygrad_edu.backends.switches import cudnn, mkl, mkldnn, mps, openmp
+from tinygrad_edu.backends.switches import mkl, mkldnn, openmp
 
 __all__ = [
     "Array",

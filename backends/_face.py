@@ -245,6 +245,16 @@ class Face:
         """``x`` itself, or the same value in memory that views can share, where ``x`` has none."""
         return x
 
+    def address(self, x: Array) -> int:
+        """Where in memory the first element of an array lies."""
+        if hasattr(x, "data_ptr"):
+            return int(x.data_ptr())
+        if hasattr(x, "__cuda_array_interface__"):
+            return int(x.__cuda_array_interface__["data"][0])
+        if hasattr(x, "__array_interface__"):
+            return int(x.__array_interface__["data"][0])
+        raise TypeError(f"address: arrays of {self.name} do not tell where they lie in memory")
+
     def is_contiguous(self, x: Array) -> bool:
         """Whether the elements lie in memory in the order of the dimensions, last one fastest."""
         return True

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import warnings
+from types import ModuleType
 from typing import Any
 
 from tinygrad_edu.backends.base import Backend
 
-__all__ = ["cudnn", "mkl", "mkldnn", "mps", "openmp"]
+__all__ = ["Cudnn", "Switches", "mkl", "mkldnn", "openmp"]
 
 
-class Switches:
+class Switches(ModuleType):
     """A library that this one does not use: it is not available, and its switches can be set without effect.
 
     The first switch that is turned on says so.
     """
 
-    _name: str
-    _said: bool
-
-    def __init__(self, name: str, **switches: Any) -> None:
-        vars(self).update(switches, _name=name, _said=False)
-
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in vars(self):
-            raise AttributeError(f"backends.{self._name} has no switch {name!r}; it has {', '.join(self._names())}")
-        if value and not self._said:
-            vars(self)["_said"] = True
-            warnings.warn(f"backends.{self._name}: {self._name} is not used here; {name} has no effect", stacklevel=2)
-        vars(self)[name] = value
-
-    def _names(self) -> list[str]:
-        return [name for name in vars(self) if not name.startswith("_")]
+        library = self.__name__.rpartition(".")[2]
+        if not name.startswith("_"):
+            if name not in vars(self):
+                raise AttributeError(f"backends.{library} has no switch {name!r}")
+            if value and not vars(self).get("_said"):
+                vars(self)["_said"] = True
+                text = f"backends.{library}: {library} is not used here; {name} has no effect"
+                warnings.warn(text, stacklevel=3 if type(self) is Cudnn else 2)
+        super().__setattr__(name, value)
 
     def is_available(self) -> bool:
         """Whether the library is used: never."""
@@ -39,15 +34,9 @@ class Switches:
 
     is_built = is_available
 
-    def __repr__(self) -> str:
-        return f"<backends.{self._name}: not used by this library>"
-
 
 class Cudnn(Switches):
     """cuDNN is not used; ``deterministic`` is the switch of `use_deterministic_algorithms`."""
-
-    def __init__(self) -> None:
-        super().__init__("cudnn", benchmark=False, enabled=False, allow_tf32=False, benchmark_limit=10)
 
     @property
     def deterministic(self) -> bool:
@@ -64,8 +53,7 @@ class Cudnn(Switches):
             super().__setattr__(name, value)
 
 
-cudnn = Cudnn()
-mps = Switches("mps")
 mkl = Switches("mkl")
-mkldnn = Switches("mkldnn", enabled=False)
+mkldnn = Switches("mkldnn")
 openmp = Switches("openmp")
+vars(mkldnn)["enabled"] = False

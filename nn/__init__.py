@@ -10,7 +10,7 @@ Size([3, 2])
 from __future__ import annotations
 
 from tinygrad_edu.absent import explain_missing
-from tinygrad_edu.nn import functional, init, utils
+from tinygrad_edu.nn import functional, init, parallel, utils
 from tinygrad_edu.nn.activation import (
     CELU,
     ELU,
@@ -86,7 +86,7 @@ from tinygrad_edu.nn.lazy import (
     LazyLinear,
 )
 from tinygrad_edu.nn.linear import Bilinear, Identity, Linear
-from tinygrad_edu.nn.loss import CrossEntropyLoss, NLLLoss
+from tinygrad_edu.nn.loss import CrossEntropyLoss, NLLLoss, NLLLoss2d
 from tinygrad_edu.nn.loss_distance import (
     CosineEmbeddingLoss,
     CosineSimilarity,
@@ -122,6 +122,7 @@ from tinygrad_edu.nn.more_cells import (
 )
 from tinygrad_edu.nn.multihead_attention import MultiheadAttention
 from tinygrad_edu.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from tinygrad_edu.nn.older_forms import accept_older_forms
 from tinygrad_edu.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -139,6 +140,7 @@ from tinygrad_edu.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from tinygrad_edu.nn.parallel import DataParallel
 from tinygrad_edu.nn.parameter import Buffer, Parameter
 from tinygrad_edu.nn.parameter_containers import ParameterDict, ParameterList
 from tinygrad_edu.nn.pooling import (
@@ -253,6 +255,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "DotAttention",
     "Dropout",
     "Dropout1d",
@@ -329,6 +332,7 @@ __all__ = [
     "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
+    "NLLLoss2d",
     "PReLU",
     "PairwiseDistance",
     "Parameter",
@@ -393,9 +397,11 @@ __all__ = [
     "forest",
     "functional",
     "init",
+    "parallel",
     "ridge_regression",
     "unroll",
     "utils",
 ]
 
+accept_older_forms(vars(functional), globals())
 explain_missing(globals(), "nn")

@@ -247,9 +247,9 @@ class Registry:
         """Yield the direct children."""
         return (child for _, child in self.named_children())
 
-    def modules(self) -> Iterator[Module]:
-        """Yield this module and all modules below it, each once, parents first."""
-        return (module for _, module in self.named_modules())
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """Yield this module and all modules below it, each once unless asked otherwise, parents first."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def get_submodule(self, target: str) -> Module:
         """Return the module with the dotted name `target`; the empty name is this module itself.

@@ -131,6 +131,11 @@ class RNNBase(Module):
         """Do nothing: weights are laid out for the backend at each call. It is here because scripts call it."""
 
     @property
+    def _flat_weights_names(self) -> list[str]:
+        """The names of all parameters in order, which scripts walk over to initialise them."""
+        return [name for names in self._names for name in names]
+
+    @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._names]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn._activation import Activation, InPlace
 from tinygrad_edu.nn.module import Module
@@ -66,7 +68,7 @@ class Softmax(Activation):
     Parameters
     ----------
     dim : int
-        The dimension along which the results add up to 1.
+        The dimension along which the results add up to 1; where it is left out it is guessed, as in PyTorch, with a warning.
 
     Examples
     --------
@@ -78,9 +80,9 @@ class Softmax(Activation):
 
     shown = "dim"
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim: Any = dim
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape to the same shape."""
@@ -105,9 +107,9 @@ class LogSoftmax(Activation):
 
     shown = "dim"
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim: Any = dim
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape to the same shape."""
@@ -120,7 +122,7 @@ class Softmin(Softmax):
     Parameters
     ----------
     dim : int
-        The dimension along which the results add up to 1.
+        The dimension along which the results add up to 1; where it is left out it is guessed, as in PyTorch, with a warning.
 
     Examples
     --------

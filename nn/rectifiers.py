@@ -152,7 +152,7 @@ class PReLU(Activation):
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu import nn
     >>> nn.PReLU()(tg.tensor([-1.0, 2.0]))
-    tensor([-0.2500,  2.0000], grad_fn=<Prelu>)
+    tensor([-0.2500,  2.0000], grad_fn=<PreluKernelBackward0>)
     """
 
     shown = "num_parameters"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -30,6 +31,15 @@ class Uninitialized:
         )
 
     _data = property(_values, lambda self, raw: _MEMORY.__set__(self, raw))
+
+    def _lost(self) -> Tensor:
+        """A tensor without elements: what is written to it before there are values is lost, and a warning says so."""
+        warnings.warn(
+            f"{type(self).__name__}: it has no values yet, so writing to its data has no effect", stacklevel=2
+        )
+        return self._held()
+
+    data: Any = property(_lost)
 
     def materialize(self, shape: tuple[int, ...], device: Any = None, dtype: Any = None) -> None:
         """Become an ordinary parameter or buffer of a shape, with values that are whatever was in memory.

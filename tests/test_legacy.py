@@ -104,7 +104,7 @@ def test_switches_of_other_libraries() -> None:
     assert tg.are_deterministic_algorithms_enabled()
     tg.backends.cudnn.deterministic = False
     assert not tg.are_deterministic_algorithms_enabled()
-    tg.backends.mkldnn._said = False
+    vars(tg.backends.mkldnn)["_said"] = False
     with pytest.warns(UserWarning, match="enabled has no effect"):
         tg.backends.mkldnn.enabled = True
     with pytest.raises(AttributeError, match=r"backends.cudnn has no switch 'bencmark'"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def covered():
     operations = public_operations()
     named = {operation_of(s) for s in ALL_SPECS}
     named |= {f"Tensor.{method}" for s in ALL_SPECS for method in s.inplace.split()}
-    functions = {id(s.function) for s in ALL_SPECS}
+    functions = {id(inspect.unwrap(s.function)) for s in ALL_SPECS}
     return {name for name, f in operations.items() if name in named or id(f) in functions}
 
 

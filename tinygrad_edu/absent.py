@@ -21,6 +21,8 @@ _RAW = "it is the raw form under a function of nn.functional or a layer of nn, w
 _COPY = "it is the copying twin of a view, made for PyTorch's compiler; clone() the view"
 _PROCESSES = "training runs in one process"
 _DEVICES = "there is no such device"
+_LINALG = "the functions of tinygrad_edu.linalg do it"
+_LAYOUT = "kernels choose the layout of their memory themselves"
 _OLD = "PyTorch itself has given it up"
 _SYMBOLIC = "sizes are plain numbers, never symbols"
 _FUNCTIONAL = "functions of functions (vmap, grad of a function) are not part of this library; see autograd.functional"
@@ -35,7 +37,7 @@ _REASONS: dict[str, list[tuple[str, str]]] = {
         (r"\w*quant\w*|\w*Quant\w*|q_\w+|qu?int\d\w*|Q\w*Storage|q?scheme|qscheme|per_(tensor|channel)_\w+|int_repr", _QUANTISED),
         (r"fake_quant\w+|fused_moving_avg\w+|choose_qparams\w*|fbgemm_\w+|u?int[1-7]|bits?\w*", _QUANTISED),
         (r"\w*Storage(Base)?|StorageBase|is_storage|from_file", _STORAGE),
-        (r"bfloat16|BFloat16Tensor|float8\w*|float4\w*", _BFLOAT16),
+        (r"BFloat16Tensor|float8\w*|float4\w*", _BFLOAT16),
         (r"(cudnn|miopen|mkldnn)_\w+|is_vulkan_available", _VENDOR),
         (r"native_\w+|convolution|batch_norm_\w+|affine_grid_generator|grid_sampler\w*|max_pool1d_with_indices", _VENDOR),
         (r"(embedding_renorm|constant_pad_nd|norm_except_dim|embedding|embedding_bag)_?|feature_\w*dropout_?", _RAW),
@@ -54,36 +56,45 @@ _REASONS: dict[str, list[tuple[str, str]]] = {
         (r"FunctionSchema|Gradient|IODescriptor|JITException|Node|OperatorInfo|ThroughputBenchmark|TracingState", _COMPILER),
         (r"Use|Value|Type|classproperty|compiled_with\w+|hash_tensor|thread_safe_generator|read_vitals|set_vital", _COMPILER),
         (r"is_distributed", _PROCESSES),
+        (r"empty_permuted|empty_strided|channels_last(_3d)?|memory_format|legacy_contiguous_format|as_strided_scatter", _LAYOUT),
+        (r"(get|set)_deterministic_debug_mode|is_deterministic_algorithms_warn_only_enabled|set_flush_denormal", _COMPILER),
+        (r"(get|set)_num_interop_threads|(is|set)_warn_always\w*|get_device_module|to_dlpack|AcceleratorError", _COMPILER),
+        (r"BufferDict|ParameterDict|DeserializationStorageContext|nonzero_static|slice_inverse|segment_reduce", _COMPILER),
+        (r"geqrf|orgqr|ormqr|lu|lu_solve|lu_unpack|frobenius_norm|nuclear_norm|lobpcg", _LINALG),
     ],
     "Tensor": [
         (r"cdouble|cfloat|chalf|imag|istft|stft", _COMPLEX),
         (r"crow_indices|ccol_indices|col_indices|row_indices|indices|values|coalesce|is_coalesced|sparse_dim", _SPARSE),
         (r"dense_dim|sparse_mask|sparse_resize_|sparse_resize_and_clear_|to_sparse|to_sparse_bsc|to_sparse_bsr", _SPARSE),
         (r"to_sparse_coo|to_sparse_csc|to_sparse_csr|resize_as_sparse_|smm|sspaddmm|slice_inverse", _SPARSE),
-        (r"to_padded_tensor|is_sparse_csr", _SPARSE),
+        (r"to_padded_tensor", _SPARSE),
         (r"q_per_channel_axis|q_per_channel_scales|q_per_channel_zero_points|q_scale|q_zero_point|qscheme", _QUANTISED),
         (r"int_repr|dequantize", _QUANTISED),
-        (r"storage|untyped_storage|storage_type|set_|resize|resize_as|is_set_to|module_load", _STORAGE),
+        (r"storage|untyped_storage|storage_type|storage_offset|set_|resize|resize_as|is_set_to|module_load", _STORAGE),
+        (r"share_memory_|dim_order|new_empty_strided|as_strided_", _STORAGE),
         (r"bfloat16", _BFLOAT16),
         (r"ipu|xpu|mtia|to_mkldnn|record_stream", _DEVICES),
-        (r"output_nr|name|hash_tensor|grad_dtype|reinforce", _COMPILER),
+        (r"output_nr|name|as_subclass|index|nonzero_static|hash_tensor|grad_dtype|reinforce", _COMPILER),
         (r"symeig|eig|lstsq|solve|triangular_solve|volatile", _OLD),
-        (r"lu|lu_solve|geqrf|orgqr|ormqr", "the functions of tinygrad_edu.linalg do it"),
+        (r"lu|lu_solve|geqrf|orgqr|ormqr", _LINALG),
     ],
     "nn": [
         (r"SyncBatchNorm", _PROCESSES),
         (r"Container", _OLD),
+        (r"CrossMapLRN2d", "LocalResponseNorm computes what it means to compute"),
         (r"factory_kwargs", _COMPILER),
     ],
     "nn.functional": [
         (r"(scaled_)?grouped_mm|scaled_mm|ScalingType|SwizzleType", _BFLOAT16),
         (r"native_channel_shuffle", _VENDOR),
     ],
-    "nn.utils": [(r"convert_conv[23]d_weight_memory_format", "kernels choose the layout of their memory themselves")],
+    "nn.utils": [(r"convert_conv[23]d_weight_memory_format", _LAYOUT)],
+    "optim": [(r"swap_in_optimizer_params_and_state", _COMPILER)],
     "utils.data": [
         (r"\w*DataPipe|DataChunk|functional_datapipe|\w*datapipes?\w*|non_deterministic|\w+_validation\w*",
          "PyTorch itself no longer develops data pipes; a Dataset or an IterableDataset does their work"),
     ],
+    "nn.parallel": [(r"DistributedDataParallel|\w+", _PROCESSES)],
     "jit": [(r"save|load", "nothing is compiled, so there is no compiled file; save a state_dict with torch.save"),
             (r"\w+", _COMPILER)],
 }  # fmt: skip

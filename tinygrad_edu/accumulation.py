@@ -36,6 +36,10 @@ def accumulate(tensor: Tensor, g: Any, owned: bool, graph: bool) -> None:
         total += g
         held._data = total
         writes.record(total)
+    node = tensor._node
+    if node is not None and node.extra is not None and node.extra.after:
+        for hook in list(node.extra.after.values()):
+            hook(tensor)
 
 
 def _own_sparse(g: SparseGrad) -> SparseGrad | Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu import backends
@@ -100,6 +101,8 @@ def _unwrapped(data: Any, kinds: set[Any]) -> Any:
             kinds |= found
             return data
         return [_unwrapped(d, kinds) for d in data]
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):  # a deque, say
+        return _unwrapped(list(data), kinds)
     if isinstance(data, Tensor):
         if data.numel() != 1:
             raise ValueError(

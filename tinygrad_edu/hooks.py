@@ -55,6 +55,16 @@ def add_hook(node: Node, hook: Hook) -> RemovableHandle:
     return handle
 
 
+def add_hook_after(node: Node, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    """Call ``hook`` with a leaf when a gradient has been added to its ``.grad``."""
+    extra = extra_of(node)
+    if extra.after is None:
+        extra.after = {}
+    handle = RemovableHandle(extra.after)
+    extra.after[handle.id] = hook
+    return handle
+
+
 def retain_grad(tensor: Tensor) -> None:
     """Keep the gradient of a result in its ``.grad`` as well."""
     node = tensor._node

@@ -55,6 +55,11 @@ class Node:
         """The operation's name, as error messages use it."""
         return type(self).__name__
 
+    def __repr__(self) -> str:
+        from tinygrad_edu.node_names import shown
+
+        return f"<{shown(self)} object at {id(self):#x}>"
+
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """The nodes of the arguments and which of their outputs was used, for walking a graph by hand."""
@@ -64,9 +69,10 @@ class Node:
 class Extra:
     """What few nodes have: hooks, facts for checking a user's function, where the operation was called."""
 
-    __slots__ = ("hooks", "locks", "trace", "user")
+    __slots__ = ("after", "hooks", "locks", "trace", "user")
 
     def __init__(self) -> None:
+        self.after: dict[int, Callable[[Tensor], None]] | None = None  # of a leaf: called when its gradient was added
         self.hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
         self.trace: str | None = None
         self.locks: Any = None

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.node_names import shown
+
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
@@ -108,7 +110,7 @@ def tensor_repr(t: Tensor) -> str:
     if t.dtype is not modes.dtype and (not host.size or t.dtype.name not in ("bool", "int64")):
         notes.append(f"dtype={t.dtype}")
     if t.grad_fn is not None:
-        notes.append(f"grad_fn=<{_node_name(t.grad_fn.name)}>")
+        notes.append(f"grad_fn=<{shown(t.grad_fn)}>")
     elif t.requires_grad:
         notes.append("requires_grad=True")
     start = "tensor("
@@ -122,11 +124,6 @@ def tensor_repr(t: Tensor) -> str:
             text += ", " + note
             column += len(note) + 2
     return text + ")"
-
-
-def _node_name(name: str) -> str:
-    """The name of an operation in the style of a class: cross_entropy as CrossEntropy."""
-    return "".join(part.capitalize() for part in name.split("_")) if name.islower() else name
 
 
 def _body(host: Any, indent: int) -> str:

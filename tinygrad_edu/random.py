@@ -162,6 +162,8 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     shape = new_shape((), size)
     low = 0 if low is None else low
     wanted = int64 if dtype is None else to_dtype(dtype)

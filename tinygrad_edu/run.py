@@ -1,8 +1,8 @@
 """``python -m tinygrad_edu.run script.py ARGS``: run a script that was written for PyTorch, unchanged.
 
 While it runs, ``import torch``, its submodules, and ``torchvision``'s data sets and transforms give this library's modules of
-the same name, and types print as ``torch.float32``. ``-m module`` runs a module instead of a file. Nothing of this is in force
-anywhere else: importing this module changes nothing.
+the same name, types print as ``torch.float32``, and ``torch.__version__`` is that of the PyTorch whose names they are.
+``-m module`` runs a module instead of a file. Nothing of this is in force anywhere else: importing this module changes nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from collections.abc import Iterator, Sequence
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+import tinygrad_edu
 from tinygrad_edu import dtypes
 from tinygrad_edu.absent import no_module
 
 USAGE = "usage: python -m tinygrad_edu.run script.py [ARGS ...]   or   python -m tinygrad_edu.run -m module [ARGS ...]"
+PYTORCH = "2.13.0"  # whose names and behaviour these are: what scripts that ask for torch.__version__ want to know
 _RUNNING = "TINYGRAD_EDU_RUN"  # tells processes that the script starts what runs: "file PATH" or "module NAME"
 
 # What PyTorch keeps in other places than this library: the longest name that fits counts.
 _PLACES = {
     "torch": "tinygrad_edu",
     "torch.autograd.function": "tinygrad_edu.function",
+    "torch.autograd.grad_mode": "tinygrad_edu.grad_mode",
     "torch.autograd.variable": "tinygrad_edu.legacy",
     "torch.nn.modules": "tinygrad_edu.nn",
     "torch.utils.data.dataset": "tinygrad_edu.utils.data",
@@ -100,6 +103,7 @@ def install() -> None:
     if not any(isinstance(finder, StandIn) for finder in sys.meta_path):
         sys.meta_path.insert(0, StandIn())
     dtypes.library = "torch"
+    tinygrad_edu.__version__ = f"{PYTORCH}+tinygrad_edu"
 
 
 def _code(runs: str) -> tuple[CodeType, dict[str, Any]]:

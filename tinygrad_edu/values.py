@@ -9,6 +9,7 @@ from tinygrad_edu import backends, dtypes
 from tinygrad_edu.device import device, resolve
 from tinygrad_edu.dtypes import DType, from_raw, to_dtype
 from tinygrad_edu.interchange import Interchange
+from tinygrad_edu.kinds import Kinds
 from tinygrad_edu.methods import Methods
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Size(tuple[int, ...]):
-    """The shape of a tensor: a tuple of sizes with a count of elements."""
+    """The shape of a tensor: a tuple of sizes with a count of elements; parts and sums of shapes are shapes, too."""
 
     __slots__ = ()
 
@@ -27,11 +28,26 @@ class Size(tuple[int, ...]):
             n *= size
         return n
 
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Size(found) if type(index) is slice else found
+
+    def __add__(self, other: Any) -> Size:
+        return Size(super().__add__(tuple(other)))
+
+    def __radd__(self, other: Any) -> Size:
+        return Size((*other, *self))
+
+    def __mul__(self, times: Any) -> Size:
+        return Size(super().__mul__(times))
+
+    __rmul__ = __mul__
+
     def __repr__(self) -> str:
         return f"{'' if dtypes.library == 'tg' else dtypes.library + '.'}Size({list(self)})"
 
 
-class Values(Interchange, Methods):
+class Values(Interchange, Kinds, Methods):
     """The part of :class:`Tensor` that has nothing to do with gradients."""
 
     __slots__ = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.nn.utils import parametrizations, parametrize, rnn
 from tinygrad_edu.nn.utils.clip_grad import (
+    clip_grad_norm,
     clip_grad_norm_,
     clip_grad_value_,
     clip_grads_with_norm_,
@@ -21,6 +22,7 @@ from tinygrad_edu.nn.utils.init import skip_init
 from tinygrad_edu.nn.utils.reparametrize import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
 __all__ = [
+    "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",

@@ -21,7 +21,7 @@ from tinygrad_edu.sparse import SparseGrad
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.writes import writes
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 Tensors = Tensor | Iterable[Tensor]
 
@@ -180,3 +180,15 @@ def _scale(held: list[Tensor], max_norm: float, total: Tensor) -> None:
     for p, array, scaled in zip(held, arrays, xp.scale_all_into(arrays, factor), strict=True):
         if scaled is not array or type(p._grad) is not SparseGrad:
             _replace(p, scaled)
+
+
+def clip_grad_norm(
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """:func:`clip_grad_norm_` under its old name."""
+    warnings.warn("clip_grad_norm: an old name of clip_grad_norm_", stacklevel=2)
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)

@@ -149,7 +149,7 @@ class HistogramAndEdges(NamedTuple):
 
 def histogram(
     input: Tensor,
-    bins: Any,
+    bins: Any = 100,
     *,
     range: Sequence[float] | None = None,
     weight: Tensor | None = None,

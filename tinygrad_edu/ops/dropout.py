@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
@@ -109,6 +110,9 @@ def _channels(name: str, dims: int, input: Tensor, p: float, training: bool, inp
     shape = tuple(input.shape)
     # A picture of three dimensions is read as (N, C, L), as PyTorch does.
     least = 3 if dims == 2 else dims + 1
+    if dims > 1 and len(shape) == 2:
+        warnings.warn(f"{name}: an input of shape {shape} has no places, so single elements are dropped", stacklevel=3)
+        return _scaled(name, input, p, training, inplace, shape)
     if len(shape) not in (least, dims + 2):
         letters = ", ".join("DHW"[3 - dims :] if dims > 1 else "L")
         raise ValueError(
@@ -126,7 +130,8 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """Zero whole channels of pictures (N, C, H, W) with probability ``p`` and scale the others by 1 / (1 - p), while training.
 
     Neighbouring pixels say the same, so that dropping single ones would change little. Source: Tompson et al., Efficient object
-    localization using convolutional networks, CVPR (2015). An input of three dimensions is read as (N, C, L).
+    localization using convolutional networks, CVPR (2015). An input of three dimensions is read as (N, C, L),
+    of one with two, (N, C), single elements are dropped, with a warning.
 
     Raises
     ------

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu._state import default_device
 from tinygrad_edu.device import device
-from tinygrad_edu.serialization import _pytorch, _safetensors
+from tinygrad_edu.serialization import _objects, _pytorch, _safetensors
 from tinygrad_edu.serialization._errors import MALFORMED, CheckpointError
 from tinygrad_edu.serialization._structure import Decoder
 from tinygrad_edu.sharing import from_numpy
@@ -35,8 +35,8 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
         them, as in ``{"cuda:0": "cpu"}``; a function gets a tensor in main memory and such a name, and returns a device,
         a tensor on it, or None for the default device. Safetensors files name no devices: there the name is ``"cpu"``.
     weights_only : bool, default True
-        Accepted for PyTorch's sake, and without effect. PyTorch's ``weights_only=False`` runs the code that a file
-        asks for; here no file is ever unpickled, so what is refused with True is refused with False.
+        With False, a file that `save` made of a whole model is read, too: that runs what the file names, so only where you trust
+        it. PyTorch's files are never unpickled: what is refused with True is refused with False.
 
     Returns
     -------
@@ -67,9 +67,9 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
         data, name = f.read(), str(getattr(f, "name", type(f).__name__))
         if not isinstance(data, bytes):
             raise TypeError(f"load: {name} must be opened in binary mode, reading it gave a {type(data).__name__}")
-        return _read(io.BytesIO(data), len(data), name, place)
+        return _read(io.BytesIO(data), len(data), name, place, weights_only)
     name = os.fspath(f)
-    return (_read_shards if name.endswith(".json") else _read_file)(name, place)
+    return _read_shards(name, place) if name.endswith(".json") else _read_file(name, place, weights_only)
 
 
 def _placer(map_location: Any) -> _Place:
@@ -101,10 +101,12 @@ def _placer(map_location: Any) -> _Place:
     return place
 
 
-def _read(file: io.BufferedIOBase, size: int, name: str, place: _Place) -> Any:
-    head = file.read(9)
+def _read(file: io.BufferedIOBase, size: int, name: str, place: _Place, weights_only: bool = True) -> Any:
+    head = file.read(len(_objects.MAGIC))
     file.seek(0)
-    if not _safetensors.is_header(head, size):
+    if head == _objects.MAGIC:
+        return _objects.read(file.read(), name, weights_only)
+    if not _safetensors.is_header(head[:9], size):
         if head.startswith((b"PK\3\4", b"PK\5\6")):
             return _pytorch.read_archive(file, size, name, place)
         if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
@@ -119,9 +121,9 @@ def _read(file: io.BufferedIOBase, size: int, name: str, place: _Place) -> Any:
         raise _safetensors.damaged(name, error) from None
 
 
-def _read_file(name: str, place: _Place) -> Any:
+def _read_file(name: str, place: _Place, weights_only: bool = True) -> Any:
     with open(name, "rb") as file:
-        return _read(file, os.fstat(file.fileno()).st_size, name, place)
+        return _read(file, os.fstat(file.fileno()).st_size, name, place, weights_only)
 
 
 def _read_shards(name: str, place: _Place) -> dict[str, Any]:

@@ -24,6 +24,10 @@ _VERSION = 1
 _SAVED_TYPES = frozenset(np.dtype(code).name for code in NUMPY_TYPES.values())
 
 
+class WholeObject(TypeError):
+    """Something with a state_dict, such as a model, that a checkpoint can't hold as a whole."""
+
+
 class Encoder:
     """Turns a checkpoint into JSON, and collects its arrays under the names that they get in the file."""
 
@@ -66,7 +70,7 @@ class Encoder:
         if kind in (dict, OrderedDict, Counter, list, tuple, Size, set):
             return self._container(value, where, name)
         hint = "; save its state_dict()" if hasattr(value, "state_dict") else ""
-        raise TypeError(
+        raise (WholeObject if hint else TypeError)(
             f"save: {where} is a {kind.__module__}.{kind.__qualname__}, which is not stored{hint} (what is: tensors, "
             "generators, dtypes, NumPy arrays, numbers, strings, booleans, None, and dicts, lists, tuples and sets of them)"
         )

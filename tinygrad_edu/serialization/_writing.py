@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import secrets
 import stat
 import time
@@ -14,14 +15,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import save as to_bytes
 from safetensors.numpy import save_file
 
+from tinygrad_edu.serialization import _objects
 from tinygrad_edu.serialization._safetensors import METADATA_KEY
-from tinygrad_edu.serialization._structure import Encoder
+from tinygrad_edu.serialization._structure import Encoder, WholeObject
 
 Path = str | os.PathLike[str]
 
 
 def save(obj: Any, f: Path | IO[bytes]) -> None:
-    """Save tensors, alone or in nested containers, to one safetensors file.
+    """Save tensors, alone or in nested containers, to one safetensors file; a model as a whole is pickled.
 
     A file is written under a temporary name, flushed to the disk and then renamed, so that `f` holds the old content or
     the new one, whatever happens. A state_dict is stored under its own keys, for any program that reads safetensors.
@@ -31,7 +33,8 @@ def save(obj: Any, f: Path | IO[bytes]) -> None:
     obj : object
         Dictionaries, OrderedDicts, lists, tuples and sets of tensors, generators, NumPy arrays, numbers, strings, bytes,
         booleans, None, dtypes, devices and sizes; of models, optimizers and schedulers their ``state_dict()``. Tensors
-        that share memory are written out each on its own, and come back separate.
+        that share memory are written out each on its own, and come back separate. Where one of those stands in `obj` as a
+        whole, the file is a pickle of `obj`, which ``load(..., weights_only=False)`` reads.
     f : path or binary file
         Where to write.
 
@@ -53,9 +56,16 @@ def save(obj: Any, f: Path | IO[bytes]) -> None:
     {'epoch': 3, 'model': {'weight': tensor([1., 1.])}}
     """
     encoder = Encoder(obj)
-    metadata = {METADATA_KEY: encoder.text(obj)}
+    pickled = None
+    try:
+        metadata = {METADATA_KEY: encoder.text(obj)}
+    except WholeObject as refusal:
+        try:
+            pickled = _objects.to_bytes(obj)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(f"{refusal}; and it can't be pickled as a whole: {error}") from None
     if not isinstance(f, (str, os.PathLike)):
-        f.write(to_bytes(encoder.arrays, metadata))
+        f.write(to_bytes(encoder.arrays, metadata) if pickled is None else pickled)
         return
     path = os.path.realpath(f)  # a link stays a link, its target is replaced
     if os.path.isdir(path):
@@ -63,6 +73,10 @@ def save(obj: Any, f: Path | IO[bytes]) -> None:
     if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(f"save: there is no directory {os.path.dirname(path)!r} to write into")
     with replacing(path) as temporary:
+        if pickled is not None:
+            with open(temporary, "wb") as file:
+                file.write(pickled)
+            return
         try:
             save_file(encoder.arrays, temporary, metadata)
         except SafetensorError as error:

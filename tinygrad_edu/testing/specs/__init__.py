@@ -63,9 +63,12 @@ def public_operations() -> dict[str, Callable[..., Any]]:
         ),
     ]
     known: set[int] = set()
+    by_functional = {operation_of(s).removeprefix("F.") for s in ALL_SPECS if s.name.startswith("F.")}
+    rooms[0] = ("", tg, [name for name in tg.__all__ if name not in by_functional])
     for prefix, room, names in rooms:
         for name in sorted(names):
             value = getattr(room, name)
+            value = inspect.unwrap(value) if callable(value) else value
             if _is_operation(value) and id(value) not in known:
                 known.add(id(value))
                 own = value.__name__

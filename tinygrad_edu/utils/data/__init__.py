@@ -16,6 +16,7 @@ from tinygrad_edu.utils.data.dataset import (
 from tinygrad_edu.utils.data.sampler import (
     BatchSampler,
     BucketBatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -31,6 +32,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",

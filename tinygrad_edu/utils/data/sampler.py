@@ -15,6 +15,7 @@ from tinygrad_edu.tensor import Tensor
 __all__ = [
     "BatchSampler",
     "BucketBatchSampler",
+    "DistributedSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -327,3 +328,63 @@ class BucketBatchSampler(Sampler[list[int]]):
             return sum(1 for _ in self._cut(list(range(len(self.lengths)))))
         full, rest = divmod(len(self.lengths), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
+
+
+class DistributedSampler(Sampler[int]):
+    """The share of a data set that one of several processes reads; together they read all, each as many samples.
+
+    Parameters
+    ----------
+    dataset : sized
+    num_replicas : int
+        How many processes there are.
+    rank : int
+        Which of them this is, from 0.
+    shuffle : bool, default True
+        Whether the order is random; call :meth:`set_epoch` before each epoch for another one.
+    seed : int, default 0
+        The same in all processes.
+    drop_last : bool, default False
+        Leave samples out, rather than to read some twice, where they cannot be shared out evenly.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.utils.data import DistributedSampler
+    >>> [list(DistributedSampler(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        if num_replicas is None or rank is None:
+            raise RuntimeError("DistributedSampler: there are no process groups; say num_replicas= and rank=")
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"DistributedSampler: rank must be from 0 to {num_replicas - 1}, got {rank}")
+        self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
+        self.shuffle, self.seed, self.drop_last, self.epoch = shuffle, seed, drop_last, 0
+        share = len(dataset) / num_replicas
+        self.num_samples = math.floor(share) if drop_last else math.ceil(share)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.dataset)
+        order = list(range(count))
+        if self.shuffle:
+            order = randperm(count, generator=Generator().manual_seed(self.seed + self.epoch)).tolist()
+        while len(order) < self.total_size:
+            order += order[: self.total_size - len(order)]
+        return iter(order[self.rank : self.total_size : self.num_replicas])
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next order be that of an epoch."""
+        self.epoch = epoch

@@ -425,6 +425,7 @@ from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.amp import GradScaler, autocast
 from tinygrad_edu.calling import accept_more
 from tinygrad_edu.cuda import Event, OutOfMemoryError, Stream
+from tinygrad_edu.cuda import amp as _cuda_amp  # so that tg.cuda.amp is there
 from tinygrad_edu.kinds import layout, strided
 from tinygrad_edu.nn.functional import (
     adaptive_avg_pool1d,

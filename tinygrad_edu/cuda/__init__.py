@@ -24,7 +24,6 @@ __all__ = [
     "Event",
     "OutOfMemoryError",
     "Stream",
-    "amp",
     "current_device",
     "current_stream",
     "default_stream",
@@ -352,7 +351,5 @@ def stream(stream: Stream | None) -> Iterator[None]:
     with _family().runtime.Device(stream.device_index), stream.raw:
         yield
 
-
-from tinygrad_edu.cuda import amp  # noqa: E402  # it knows this module
 
 explain_missing(globals(), "cuda")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu import backends
-from tinygrad_edu.hooks import RETAIN
+from tinygrad_edu.hooks import RETAIN, RemovableHandle, add_hook_after
 from tinygrad_edu.node import LEAF
 
 if TYPE_CHECKING:
@@ -61,6 +61,15 @@ class Kinds:
         node = self._node
         hooks = None if node is None or node.kind == LEAF or node.extra is None else node.extra.hooks
         return hooks is not None and RETAIN in hooks
+
+    def register_post_accumulate_grad_hook(self: Any, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(tensor)`` when a gradient has been added to the ``.grad`` of this leaf: to step at once, for example."""
+        node = self._current()._node
+        if node is None or node.kind != LEAF:
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: only a leaf that requires a gradient accumulates one"
+            )
+        return add_hook_after(node, hook)
 
     def get_device(self) -> int:
         """The number of the card; -1 for a tensor in main memory."""

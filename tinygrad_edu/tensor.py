@@ -184,15 +184,6 @@ class Tensor(Values):
             raise RuntimeError("register_hook: this tensor does not require a gradient")
         return hooks.add_hook(node, hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> hooks.RemovableHandle:
-        """Call ``hook(tensor)`` when a gradient has been added to the ``.grad`` of this leaf: to step at once, for example."""
-        node = self._current()._node
-        if node is None or node.kind != LEAF:
-            raise RuntimeError(
-                "register_post_accumulate_grad_hook: only a leaf that requires a gradient accumulates one"
-            )
-        return hooks.add_hook_after(node, hook)
-
     def retain_grad(self) -> None:
         """Keep ``.grad`` of a tensor that is no leaf, too."""
         node = self._current()._node

@@ -602,3 +602,11 @@ def test_gradients_of_parts_meet_where_the_parts_do(dim: int, ranges: tuple[tupl
     shape = [1, 1, 1]
     shape[dim] = 6
     np.testing.assert_array_equal(x.grad.numpy(), np.broadcast_to(expected.reshape(shape), (6, 6, 6)))
+
+
+def test_gradients_of_an_index_with_an_array_and_of_parts_add_up() -> None:
+    x = tg.ones(2, 4, dtype=tg.float64, requires_grad=True)
+    rows = tg.tensor([1, 1])
+    left, right = x.split(2, 1)
+    (x[rows, 1:3].sum() + 2 * x[rows, 0:2].sum() + 3 * left.sum() + 4 * right.sum()).backward()
+    assert x.grad is not None and x.grad.tolist() == [[3, 3, 4, 4], [7, 9, 6, 4]]

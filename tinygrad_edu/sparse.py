@@ -95,7 +95,11 @@ class SparseGrad:
 
 def _is_range(index: Any, axis: int) -> bool:
     """Whether an index takes a range of one dimension, and all of those before it."""
-    if type(index) is not tuple or len(index) != axis + 1 or any(part != slice(None) for part in index[:-1]):
+    if (
+        type(index) is not tuple
+        or len(index) != axis + 1
+        or any(type(part) is not slice or part != slice(None) for part in index[:-1])
+    ):
         return False
     part = index[-1]
     return (

@@ -126,10 +126,14 @@ class RNNLanguageModel(nn.Module):
         h = zeros(rnn.num_layers, batch_size, rnn.hidden_size, dtype=weight.dtype, device=weight.device)
         return (h, h) if isinstance(rnn, nn.LSTM) else h
 
-    def features(self, tokens: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """Read words (T, N): what the last layer makes of them (T, N, H), and the state after them."""
+    def _check(self, tokens: Tensor) -> None:
+        """Raise unless these are words (T, N)."""
         if not isinstance(tokens, Tensor) or tokens.dim() != 2 or tokens.is_floating_point():
             raise ValueError(f"{self._get_name()}: expected words as integers (T, N), got {describe(tokens)}")
+
+    def features(self, tokens: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Read words (T, N): what the last layer makes of them (T, N, H), and the state after them."""
+        self._check(tokens)
         outputs: Tensor
         outputs, state = self.rnn(self.drop(self.encoder(tokens)), state)
         return outputs, state

@@ -222,12 +222,12 @@ class PointerSentinelLM(RNNLanguageModel):
             The words in sight.
         state : PointerState
         """
-        if state is None and isinstance(tokens, Tensor) and tokens.dim() == 2:
+        self._check(tokens)
+        if state is None:
             state = self.init_state(tokens.shape[1])
-        new, rnn = self.features(tokens, None if state is None else state.rnn)
-        assert state is not None  # features has refused anything else
+        new, rnn = self.features(tokens, state.rnn)
         outputs, words = cat([state.outputs, new]), cat([state.words, tokens])
-        known = cat([state.known, tokens == tokens])
+        known = cat([state.known, tokens.new_ones(tokens.shape, dtype="bool")])
         steps, seen = new.shape[0], outputs.shape[0]
         query = F.tanh(self.query(new))
         scores = matmul(query.transpose(0, 1), outputs.permute(1, 2, 0)).transpose(0, 1)  # (T, N, M)

@@ -10,7 +10,7 @@ Size([3, 2])
 from __future__ import annotations
 
 from tinygrad_edu.absent import explain_missing
-from tinygrad_edu.nn import functional, init, parallel, utils
+from tinygrad_edu.nn import attention, functional, init, parallel, utils
 from tinygrad_edu.nn.activation import (
     CELU,
     ELU,
@@ -393,6 +393,7 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "attention",
     "climb",
     "forest",
     "functional",

@@ -1,6 +1,7 @@
 """Data sets, samplers, collation and the loader."""
 
 from collections import Counter, OrderedDict, namedtuple
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -247,6 +248,17 @@ def test_other_samplers():
         data.RandomSampler([1], num_samples=0)
     with pytest.raises(ValueError, match="empty"):
         list(data.RandomSampler([], num_samples=2))
+
+
+def test_a_sampler_draws_as_it_goes():
+    sampler = data.RandomSampler(range(7), replacement=True, num_samples=10**10)
+    assert len(sampler) == 10**10
+    first = list(islice(sampler, 10_000))
+    assert set(first) == set(range(7)) and first[:100] != first[4096:4196]
+    seeded = [list(data.RandomSampler(range(9), True, 9000, tg.Generator().manual_seed(s))) for s in (1, 1, 2)]
+    assert len(seeded[0]) == 9000 and seeded[0] == seeded[1] != seeded[2]
+    batch = next(iter(data.DataLoader(range(7), batch_size=4, sampler=sampler)))
+    assert batch.shape == (4,)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8).filter(any), st.integers(1, 20), st.booleans())

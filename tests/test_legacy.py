@@ -111,6 +111,40 @@ def test_switches_of_other_libraries() -> None:
         tg.backends.cudnn.bencmark = True
 
 
+def test_the_choice_of_a_kernel_of_attention_says_that_it_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    attention = tg.nn.attention
+    monkeypatch.setattr(attention, "_said", False)
+    q = tg.randn(1, 2, 3, 4)
+    with pytest.warns(UserWarning, match="sdpa_kernel: .* has no effect") as said:
+        for chosen in (attention.SDPBackend.MATH, [attention.SDPBackend.FLASH_ATTENTION]):
+            with attention.sdpa_kernel(chosen):
+                assert tg.nn.functional.scaled_dot_product_attention(q, q, q).shape == q.shape
+    assert len(said) == 1
+    with pytest.raises(TypeError, match="sdpa_kernel: expected members of SDPBackend, got 'flash'"):
+        attention.sdpa_kernel(["flash"]).__enter__()  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="sdpa_kernel: expected at least one"):
+        attention.sdpa_kernel([]).__enter__()
+
+
+def test_the_accelerator_is_the_card() -> None:
+    there = tg.cuda.is_available()
+    assert tg.accelerator.is_available() is there
+    assert tg.accelerator.device_count() == tg.cuda.device_count()
+    assert tg.accelerator.current_accelerator() == (tg.device("cuda") if there else None)
+    tg.accelerator.empty_cache()
+    with pytest.raises(AttributeError, match="the nearest name is synchronize"):
+        tg.accelerator.synchronise  # noqa: B018
+
+
+def test_gradients_of_inputs_only() -> None:
+    x, w = (tg.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    (dx,) = tg.autograd.grad(w * x, x, None, None, False, True)
+    assert dx.item() == 3 and w.grad is None
+    assert tg.autograd.grad(outputs=x, inputs=w, only_inputs=True, allow_unused=True) == (None,)
+    with pytest.raises(ValueError, match="grad: only_inputs=False"):
+        tg.autograd.grad(w * x, x, only_inputs=False)
+
+
 @pytest.mark.parametrize("name", ["stft", "storage", "to_sparse"])
 def test_attributes_that_tensors_lack_say_why(name: str) -> None:
     assert not hasattr(tg.ones(1), name) and not hasattr(tg.Tensor, name)

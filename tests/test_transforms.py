@@ -351,3 +351,13 @@ def test_augmentation_is_the_same_with_workers_and_new_in_each_pass():
     assert passes(2) == [first, second] and first != second
     flat = [str(sample) for batch in first + second for sample in batch]
     assert len(set(flat)) == len(flat), "no two samples get the same noise"
+
+
+def test_ways_to_interpolate_have_names():
+    from tinygrad_edu.transforms import InterpolationMode, Resize
+
+    x = image(5, 6)
+    for mode in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC):
+        np.testing.assert_array_equal(Resize((3, 4), interpolation=mode)(x), Resize((3, 4), mode.value)(x))
+    with pytest.raises(ValueError, match="interpolation must be"):
+        Resize((3, 4), interpolation=InterpolationMode.LANCZOS)(x)

@@ -420,7 +420,7 @@ from tinygrad_edu.small_functions import (
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
 # isort: split
-from tinygrad_edu import amp, cuda, datasets, distributions, jit, nn, optim, transforms, utils
+from tinygrad_edu import accelerator, amp, cuda, datasets, distributions, jit, nn, optim, transforms, utils
 from tinygrad_edu.absent import explain_missing
 from tinygrad_edu.amp import GradScaler, autocast
 from tinygrad_edu.calling import accept_more
@@ -474,6 +474,7 @@ __all__ = [
     "Tensor",
     "abs",
     "absolute",
+    "accelerator",
     "acos",
     "acosh",
     "adaptive_avg_pool1d",

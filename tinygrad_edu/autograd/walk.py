@@ -76,6 +76,7 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
@@ -90,6 +91,8 @@ def grad(
         As in :func:`backward`.
     inputs : Tensor or sequence of Tensor
         What to differentiate with respect to; leaves or results.
+    only_inputs : bool, default True
+        Old scripts say it; False is refused, since gradients of other leaves are never accumulated here.
     allow_unused : bool, optional
         Return None for an input that the outputs do not depend on, instead of raising.
     materialize_grads : bool
@@ -108,6 +111,8 @@ def grad(
         raise ValueError(
             "grad: materialize_grads=True returns zeros for unused inputs; allow_unused=False contradicts it"
         )
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported; use backward() for the gradients of all leaves")
     wanted = as_list(inputs)
     roots = start_nodes(as_list(outputs), as_list(grad_outputs), create_graph)
     found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)

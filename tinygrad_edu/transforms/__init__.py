@@ -20,6 +20,7 @@ from tinygrad_edu.transforms.geometry import (
     RandomVerticalFlip,
     Resize,
 )
+from tinygrad_edu.transforms.interpolation import InterpolationMode
 from tinygrad_edu.transforms.values import ColorJitter, GaussianNoise, Grayscale, Normalize, RandomErasing, ToTensor
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Compose",
     "GaussianNoise",
     "Grayscale",
+    "InterpolationMode",
     "Lambda",
     "Normalize",
     "Pad",

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 T_co = TypeVar("T_co", covariant=True)
+_AT_ONCE = 4096  # indices are drawn in such parts, since some ask for as many as a training that has no end may want
 
 
 class Sampler(Generic[T_co]):
@@ -96,7 +97,9 @@ class RandomSampler(Sampler[int]):
                 raise ValueError(f"RandomSampler: {wanted} samples can't be drawn from an empty data set")
             return
         if self.replacement:
-            yield from randint(0, size, (wanted,), generator=self.generator, device="cpu").tolist()
+            for start in range(0, wanted, _AT_ONCE):
+                some = min(_AT_ONCE, wanted - start)
+                yield from randint(0, size, (some,), generator=self.generator, device="cpu").tolist()
             return
         # One of its own, since orders are drawn while others use the default generator.
         generator = self.generator or Generator().manual_seed(int(randint(0, 1 << 62, (), device="cpu")))

@@ -305,7 +305,7 @@ A, B = tg.zeros(2), tg.zeros(3)
         (lambda: F.smooth_l1_loss(A, A, beta=-1.0), ValueError, "smooth_l1_loss: beta .* -1.0"),
         (lambda: F.huber_loss(A, A, delta=0.0), ValueError, "huber_loss: delta must be positive, got 0.0"),
         (lambda: F.huber_loss(A, A, weight=B), ValueError, r"huber_loss: the weight .*\(2,\).*\(3,\)"),
-        (lambda: F.mse_loss(A, A, False), ValueError, "mse_loss: reduction .* got False"),
+        (lambda: F.mse_loss(A, A, reduction="all"), ValueError, "mse_loss: reduction .* got 'all'"),
         (lambda: F.mse_loss(A.to("int64"), A), TypeError, "mse_loss: expected a floating-point tensor, got .*int64"),
         (lambda: F.poisson_nll_loss(A, B), ValueError, r"poisson_nll_loss: .* input \(2,\), target \(3,\)"),
         (lambda: F.gaussian_nll_loss(A, A, B), ValueError, r"gaussian_nll_loss: .*\(2,\).*got \(3,\)"),

@@ -170,6 +170,14 @@ def explain_missing(namespace: dict[str, Any], area: str) -> None:
     namespace["__getattr__"] = __getattr__
 
 
+class _Absent(AttributeError):
+    """Looks for the nearest name when it is shown, so that `hasattr` doesn't wait for it."""
+
+    def __str__(self) -> str:
+        name, owner = self.args
+        return f"{owner.__name__}: {message('Tensor', name, dir(owner))}"
+
+
 class AbsentAttribute:
     """In the place of an attribute that PyTorch's tensors have and these don't: reading it says why.
 
@@ -182,4 +190,4 @@ class AbsentAttribute:
         self.name = name
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
-        raise AttributeError(f"{owner.__name__}: {message('Tensor', self.name, dir(owner))}")
+        raise _Absent(self.name, owner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -88,13 +89,21 @@ def _factor_in_the_middle(function: Callable[..., Any], factor: str) -> Callable
 
 def accept_more(namespace: dict[str, Any]) -> None:
     """Let functions of a namespace, and the tensor's methods that are the same functions, be called in these ways, too."""
-    for name in _WITH_DIM:
-        function, namespace[name] = namespace[name], _called_like_numpy(namespace[name])
-        if getattr(Tensor, name, None) is function:
-            setattr(Tensor, name, namespace[name])
+    methods: dict[Any, list[str]] = {}  # a method, and all its names; operators stay as quick as they are
+    for name, value in ((name, value) for kind in Tensor.__mro__ for name, value in vars(kind).items()):
+        if inspect.isfunction(value) and not name.startswith("__"):
+            methods.setdefault(value, []).append(name)
+
+    def wrap(old: Callable[..., Any], new: Callable[..., Any], tensors: bool = True) -> None:
+        for alias in [alias for alias, value in namespace.items() if value is old]:
+            namespace[alias] = new
+        for alias in methods.get(old, ()) if tensors else ():
+            setattr(Tensor, alias, new)
+
+    for function in dict.fromkeys(namespace[name] for name in _WITH_DIM):
+        wrap(function, _called_like_numpy(function))
     for name, factor in _WITH_FACTOR.items():
-        function, namespace[name] = namespace[name], _factor_in_the_middle(namespace[name], factor)
-        setattr(Tensor, name, namespace[name])
-        setattr(Tensor, f"{name}_", _factor_in_the_middle(getattr(Tensor, f"{name}_"), factor))
-    for name in _WITH_OUT:
-        namespace[name] = _called_with_out(namespace[name])
+        for function in (namespace[name], getattr(Tensor, f"{name}_")):
+            wrap(function, _factor_in_the_middle(function, factor))
+    for function in dict.fromkeys(namespace[name] for name in _WITH_OUT):
+        wrap(function, _called_with_out(function), tensors=False)

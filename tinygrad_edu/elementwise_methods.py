@@ -97,7 +97,7 @@ class ElementwiseMethods:
     lgamma_, digamma_, polygamma_ = (in_place(f) for f in (ew.lgamma, ew.digamma, ew.polygamma_method))
 
     i0, igamma, igammac, mvlgamma = ew.i0, ew.igamma, ew.igammac, ew.mvlgamma
-    i0_, mvlgamma_ = in_place(ew.i0), in_place(ew.mvlgamma)
+    i0_, igamma_, igammac_, mvlgamma_ = (in_place(f) for f in (ew.i0, ew.igamma, ew.igammac, ew.mvlgamma))
     frexp, nextafter, nextafter_ = ew.frexp, ew.nextafter, in_place(ew.nextafter)
 
     # Signs, rounding and limits

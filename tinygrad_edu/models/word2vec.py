@@ -86,7 +86,7 @@ class CBOW(nn.Module):
     >>> model.padding
     4
     >>> model(tg.tensor([[0, 1], [2, 4]]), tg.tensor([1, 3])).round(decimals=4)  # at first all words are as likely
-    tensor(1.3863, grad_fn=<Round>)
+    tensor(1.3863, grad_fn=<RoundBackward0>)
     """
 
     def __init__(self, num_words: int, dim: int, output: nn.Module) -> None:

@@ -9,6 +9,7 @@ checked, but for those that ``LOWER`` names. The name of a spec is the operation
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -48,6 +49,7 @@ def _is_operation(value: Any) -> bool:
     return value.__module__.startswith("tinygrad_edu.ops.") or value.__module__ == functional.__name__
 
 
+@functools.cache
 def public_operations() -> dict[str, Callable[..., Any]]:
     """Every operation on tensors under its public name, in the first place that has it; an alias does not count again."""
     found: dict[str, Callable[..., Any]] = {}

@@ -9,6 +9,7 @@ from typing import Any, Self
 from tinygrad_edu import dtypes
 from tinygrad_edu.creation import empty_like
 from tinygrad_edu.hooks import RemovableHandle
+from tinygrad_edu.layouts import check_format
 from tinygrad_edu.nn import _hooks, _state_dict
 from tinygrad_edu.nn._registry import BUFFER, MODULE, PARAMETER, Registry
 from tinygrad_edu.nn.uninitialized import Uninitialized
@@ -357,9 +358,10 @@ class Module(Registry):
 
 def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dtypes.DType | None]:
     """Sort the arguments of `Module.to` into ``(device, dtype)``."""
-    unknown = set(kwargs) - {"device", "dtype", "tensor", "non_blocking"}
+    unknown = set(kwargs) - {"device", "dtype", "tensor", "non_blocking", "memory_format"}
     if unknown or len(args) > 3:
         raise TypeError(f"Module.to takes a device, a dtype or a Tensor, got {sorted(unknown) or args}")
+    check_format("Module.to", kwargs.get("memory_format"))
     device, dtype = kwargs.get("device"), kwargs.get("dtype")
     for value in (*args, kwargs.get("tensor")):
         if isinstance(value, Tensor):

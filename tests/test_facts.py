@@ -143,3 +143,42 @@ def test_limits_of_types_are_those_of_pytorch(dtype: str) -> None:
     with pytest.raises(TypeError, match=f"{other}: expected .*use {kind}"):
         getattr(tg, other)(dtype)
     assert tg.finfo().dtype == "float32" and "max=" in repr(ours)
+
+
+def test_the_order_of_channels_is_asked_for_without_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinygrad_edu import layouts
+
+    monkeypatch.setattr(layouts, "_said", False)
+    x = tg.randn(2, 3, 4, 5)
+    with pytest.warns(UserWarning, match="channels_last has no effect") as said:
+        y = x.to(memory_format=tg.channels_last).contiguous(memory_format=tg.channels_last)
+        assert tg.empty(1, 2, 3, 4, memory_format=tg.channels_last).shape == (1, 2, 3, 4)
+        layer = tg.nn.Conv2d(3, 2, 1).to(memory_format=tg.channels_last)
+        assert x.clone(memory_format=tg.preserve_format).shape == layer(y).shape[:1] + x.shape[1:]
+    assert len(said) == 1 and y is x
+    for name in ("contiguous", "clone", "to"):
+        with pytest.raises(ValueError, match=f"{name}: memory_format must be"):
+            getattr(x, name)(memory_format="channels_first")
+
+
+@given(some.tensors())
+def test_whether_the_channels_are_fastest(x: tg.Tensor) -> None:
+    y = torch.tensor(x.numpy())
+    for dims in itertools.permutations(range(x.dim())):
+        for name in ("channels_last", "channels_last_3d", "contiguous_format"):
+            ours = x.permute(dims).is_contiguous(memory_format=getattr(tg, name))
+            theirs = y.permute(dims).is_contiguous(memory_format=getattr(torch, name))
+            assert ours == theirs or 1 in x.shape or 0 in x.shape
+    image = tg.ones(2, 4, 5, 3).permute(0, 3, 1, 2)
+    assert image.is_contiguous(memory_format=tg.channels_last) and not image.is_contiguous()
+
+
+@given(st.integers(0, 12), st.booleans(), st.floats(-300, 300), st.sampled_from(["float32", "float64"]))
+def test_kaisers_window(length: int, periodic: bool, beta: float, dtype: str) -> None:
+    ours = tg.kaiser_window(length, periodic, beta, dtype=getattr(tg, dtype))
+    theirs = torch.kaiser_window(length, periodic, beta, dtype=torch.float64)
+    if bool(theirs.isfinite().all()):  # PyTorch's own quotient overflows
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9 if dtype == "float64" else 3e-4, atol=1e-7)
+    assert ours.dtype.name == dtype and ours.shape == (length,)
+    with pytest.raises(ValueError, match="kaiser_window: the length must not be negative, got -1"):
+        tg.kaiser_window(-1)

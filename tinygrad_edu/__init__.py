@@ -57,7 +57,6 @@ from tinygrad_edu.values import Size
 from tinygrad_edu import autograd, linalg, special
 from tinygrad_edu.creation import (
     arange,
-    contiguous_format,
     empty,
     empty_like,
     eye,
@@ -67,7 +66,6 @@ from tinygrad_edu.creation import (
     logspace,
     ones,
     ones_like,
-    preserve_format,
     tensor,
     tril_indices,
     triu_indices,
@@ -87,6 +85,7 @@ from tinygrad_edu.facts import (
     result_type,
 )
 from tinygrad_edu.jit import compile
+from tinygrad_edu.layouts import channels_last, channels_last_3d, contiguous_format, preserve_format
 from tinygrad_edu.legacy import (
     BoolTensor,
     ByteTensor,
@@ -406,6 +405,7 @@ from tinygrad_edu.small_functions import (
     is_inference,
     is_neg,
     is_signed,
+    kaiser_window,
     range,
     real,
     resolve_conj,
@@ -550,6 +550,8 @@ __all__ = [
     "celu",
     "chain_matmul",
     "channel_shuffle",
+    "channels_last",
+    "channels_last_3d",
     "cholesky",
     "cholesky_inverse",
     "cholesky_solve",
@@ -713,6 +715,7 @@ __all__ = [
     "isposinf",
     "isreal",
     "jit",
+    "kaiser_window",
     "kron",
     "kthvalue",
     "layer_norm",

@@ -56,7 +56,7 @@ _REASONS: dict[str, list[tuple[str, str]]] = {
         (r"FunctionSchema|Gradient|IODescriptor|JITException|Node|OperatorInfo|ThroughputBenchmark|TracingState", _COMPILER),
         (r"Use|Value|Type|classproperty|compiled_with\w+|hash_tensor|thread_safe_generator|read_vitals|set_vital", _COMPILER),
         (r"is_distributed", _PROCESSES),
-        (r"empty_permuted|empty_strided|channels_last(_3d)?|memory_format|legacy_contiguous_format|as_strided_scatter", _LAYOUT),
+        (r"empty_permuted|empty_strided|memory_format|legacy_contiguous_format|as_strided_scatter", _LAYOUT),
         (r"(get|set)_deterministic_debug_mode|is_deterministic_algorithms_warn_only_enabled|set_flush_denormal", _COMPILER),
         (r"(get|set)_num_interop_threads|(is|set)_warn_always\w*|get_device_module|to_dlpack|AcceleratorError", _COMPILER),
         (r"BufferDict|ParameterDict|DeserializationStorageContext|nonzero_static|slice_inverse|segment_reduce", _COMPILER),

@@ -12,6 +12,7 @@ from tinygrad_edu.device import resolve
 from tinygrad_edu.dtypes import DType, bool_, float64, from_raw, int64, promote_types, to_dtype
 from tinygrad_edu.errors import describe
 from tinygrad_edu.interchange import borrowed
+from tinygrad_edu.layouts import check_format
 from tinygrad_edu.ops._types import new_shape
 from tinygrad_edu.tensor import Tensor
 
@@ -169,8 +170,16 @@ def ones(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, r
     return _filled("ones", sizes, size, dtype, device, requires_grad)
 
 
-def empty(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """A tensor whose values are whatever the memory held; its shape is given as for :func:`zeros`."""
+    check_format("empty", memory_format)
     return _filled("empty", sizes, size, dtype, device, requires_grad)
 
 
@@ -196,21 +205,11 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     return _filled("full", (), size, dtype, device, requires_grad, value)
 
 
-# Orders of elements in memory: new tensors have those of PyTorch's first two, which programs ask for by name.
-preserve_format = "preserve_format"
-contiguous_format = "contiguous_format"
-
-
-def _check_format(name: str, memory_format: Any) -> None:
-    if memory_format not in (None, preserve_format, contiguous_format):
-        raise ValueError(f"{name}: memory_format must be preserve_format or contiguous_format, got {memory_format!r}")
-
-
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Zeros of the shape, type and device of ``input``."""
-    _check_format("zeros_like", memory_format)
+    check_format("zeros_like", memory_format)
     return input.new_zeros(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -218,7 +217,7 @@ def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Ones of the shape, type and device of ``input``."""
-    _check_format("ones_like", memory_format)
+    check_format("ones_like", memory_format)
     return input.new_ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -232,7 +231,7 @@ def full_like(
     memory_format: Any = None,
 ) -> Tensor:
     """A constant of the shape, type and device of ``input``."""
-    _check_format("full_like", memory_format)
+    check_format("full_like", memory_format)
     return input.new_full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -240,7 +239,7 @@ def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Uninitialised memory of the shape, type and device of ``input``."""
-    _check_format("empty_like", memory_format)
+    check_format("empty_like", memory_format)
     where = device if device is not None else input.device
     return empty(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 

@@ -10,6 +10,7 @@ from tinygrad_edu._state import modes
 from tinygrad_edu.creation import arange, full, ones, tensor
 from tinygrad_edu.dtypes import to_dtype
 from tinygrad_edu.errors import check_tensors, describe
+from tinygrad_edu.ops.elementwise import i0e
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.tensor import Tensor
 
@@ -30,6 +31,7 @@ __all__ = [
     "is_inference",
     "is_neg",
     "is_signed",
+    "kaiser_window",
     "range",
     "real",
     "resolve_conj",
@@ -242,3 +244,26 @@ def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any = N
         return ones(window_length, dtype=dtype, device=device)
     n = arange(window_length, dtype=modes.dtype if dtype is None else dtype, device=device)
     return 1 - (n * (2 / (window_length if periodic else window_length - 1)) - 1).abs()
+
+
+def kaiser_window(
+    window_length: int, periodic: bool = True, beta: float = 12.0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """I₀(beta √(1 - (2n/N - 1)²)) / I₀(beta) for n = 0 … N - 1, with the modified Bessel function I₀.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.kaiser_window(3, periodic=False, beta=1.0)
+    tensor([0.7898, 1.0000, 0.7898])
+    """
+    if window_length < 0:
+        raise ValueError(f"kaiser_window: the length must not be negative, got {window_length}")
+    if window_length <= 1:
+        return ones(window_length, dtype=dtype, device=device)
+    steps = arange(window_length, dtype=modes.dtype if dtype is None else dtype, device=device)
+    place = steps * (2 / (window_length if periodic else window_length - 1)) - 1
+    highest = abs(float(beta))  # I₀ is even
+    height = highest * (1 - place * place).clamp(0).sqrt()
+    # I₀(x) = exp(x) i0e(x) could overflow; the quotient does not.
+    return i0e(height) * (height - highest).exp() / i0e(tensor(highest, dtype=steps.dtype, device=device))

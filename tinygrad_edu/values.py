@@ -10,6 +10,7 @@ from tinygrad_edu.device import device, resolve
 from tinygrad_edu.dtypes import DType, from_raw, to_dtype
 from tinygrad_edu.interchange import Interchange
 from tinygrad_edu.kinds import Kinds
+from tinygrad_edu.layouts import channels_last, channels_last_3d, check_format
 from tinygrad_edu.methods import Methods
 
 if TYPE_CHECKING:
@@ -133,9 +134,20 @@ class Values(Interchange, Kinds, Methods):
         """Whether the shapes are equal."""
         return self.shape == other.shape
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in the order of the dimensions, the last one fastest."""
-        return backends.of(self._data).is_contiguous(self._data)
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie in memory in the order of the dimensions, the last one fastest.
+
+        With ``channels_last``: whether the channels (dimension 1) are fastest instead.
+        """
+        data = self._data
+        if memory_format in (channels_last, channels_last_3d):
+            dims = 4 if memory_format == channels_last else 5
+            if data.ndim != dims:
+                return False
+            data = backends.of(data).permute_dims(data, (0, *range(2, dims), 1))
+        elif memory_format is not None:
+            check_format("is_contiguous", memory_format)
+        return backends.of(data).is_contiguous(data)
 
     def stride(self, dim: int | None = None) -> Any:
         """How far apart in memory neighbours along each dimension lie, in elements; or along one dimension."""
@@ -282,6 +294,8 @@ def _restored(kind: type[Tensor], raw: Any, place: str, requires_grad: bool, att
 
 def _to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The device and dtype meant by the arguments of ``to``."""
+    if "memory_format" in kwargs:
+        check_format("to", kwargs["memory_format"])
     target, dtype = kwargs.get("device"), kwargs.get("dtype")
     for a in args:
         if isinstance(a, Values):

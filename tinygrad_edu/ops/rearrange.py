@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import function
 from tinygrad_edu.errors import check_tensors, describe
 from tinygrad_edu.function import Op, run
+from tinygrad_edu.layouts import check_format
 from tinygrad_edu.ops._types import axes_of, axis_of, count, shape_of, sizes_of, xp
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import stack
@@ -31,9 +32,11 @@ class Contiguous(Op):
         return g
 
 
-def contiguous(input: Tensor) -> Tensor:
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """The tensor itself, or a copy when its elements do not lie in memory in the order of its dimensions."""
     check_tensors("contiguous", input=input)
+    if memory_format is not None:
+        check_format("contiguous", memory_format)
     return input if xp(input._data).is_contiguous(input._data) else run(Contiguous(), (input,))
 
 

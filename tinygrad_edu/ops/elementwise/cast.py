@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Op, run, run1
+from tinygrad_edu.layouts import check_format
 from tinygrad_edu.node import CONSTANT
 from tinygrad_edu.ops._types import xp
 
@@ -44,6 +45,8 @@ class Clone(Op):
         return g
 
 
-def clone(input: Tensor) -> Tensor:
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy with memory of its own, through which the gradient passes."""
+    if memory_format is not None:
+        check_format("clone", memory_format)
     return run1(Clone, input)

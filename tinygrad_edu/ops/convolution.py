@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.ops._convolution import convolve, transpose_convolve
 
 if TYPE_CHECKING:
@@ -263,3 +264,36 @@ def conv_transpose3d(
     Size([1, 1, 7, 7, 7])
     """
     return transpose_convolve(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Convolution of sequences whose times come first and whose channels come last.
+
+    y[t, n, o] = b[o] + Σ w[k, c, o] · x[t + k - pad, n, c], summed over k and c.
+
+    Parameters
+    ----------
+    input : Tensor, (T, N, C)
+    weight : Tensor, (K, C, O)
+    bias : Tensor, (O,)
+    pad : int
+        How many zeros are put at each end of time.
+
+    Raises
+    ------
+    ValueError
+        When the sizes do not fit, or the window does not fit into the input.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg, tinygrad_edu.nn.functional as F
+    >>> F.conv_tbc(tg.ones(5, 1, 2), tg.ones(3, 2, 4), tg.zeros(4)).shape
+    Size([3, 1, 4])
+    """
+    check_tensors("conv_tbc", input=input, weight=weight, bias=bias)
+    if input.ndim != 3 or weight.ndim != 3 or input.shape[2] != weight.shape[1]:
+        raise ValueError(
+            "conv_tbc: expected an input (T, N, C) and a weight (K, C, O), "
+            f"got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)

@@ -154,28 +154,59 @@ def _refused_transposed(n: int) -> tuple[Bad, ...]:
     )
 
 
+@st.composite
+def _times_first(draw: Any) -> tuple[Any, ...]:
+    """Input, weight, bias, padding."""
+    window, inner, outer, batch = (draw(st.integers(1, 3)) for _ in range(4))
+    x = draw(some.tensors((window + draw(st.integers(0, 3)), batch, inner), -2.0, 2.0))
+    weight = draw(some.tensors((window, inner, outer), -2.0, 2.0))
+    return x, weight, draw(some.tensors((outer,), -2.0, 2.0)), draw(st.integers(0, 2))
+
+
+def _windows_of_times(x: Any, weight: Any, bias: Any, pad: int) -> Any:
+    x = np.pad(x, [(pad, pad), (0, 0), (0, 0)])
+    length = len(x) - len(weight) + 1
+    return bias + sum(x[k : k + length] @ w for k, w in enumerate(weight))
+
+
 ORDER = 3
 
-SPECS = [
-    OpSpec(
-        f"F.conv{n}d",
-        getattr(F, f"conv{n}d"),
-        _arguments(n),
-        _convolution,
-        errors=_refused(n),
-        torch=f"nn.functional.conv{n}d",
-        dtypes=FLOATS,
-    )
-    for n in (1, 2, 3)
-] + [
-    OpSpec(
-        f"F.conv_transpose{n}d",
-        getattr(F, f"conv_transpose{n}d"),
-        _transposed_arguments(n),
-        _transposed,
-        errors=_refused_transposed(n),
-        torch=f"nn.functional.conv_transpose{n}d",
-        dtypes=FLOATS,
-    )
-    for n in (1, 2, 3)
-]
+SPECS = (
+    [
+        OpSpec(
+            "F.conv_tbc",
+            F.conv_tbc,
+            _times_first(),
+            _windows_of_times,
+            errors=(
+                Bad(lambda: [tg.ones(4, 2, 3), tg.ones(2, 2, 3), tg.ones(3)], ValueError, r"conv_tbc: .*\(4, 2, 3\)"),
+            ),
+            torch="nn.functional.conv_tbc",
+            dtypes=FLOATS,
+        )
+    ]
+    + [
+        OpSpec(
+            f"F.conv{n}d",
+            getattr(F, f"conv{n}d"),
+            _arguments(n),
+            _convolution,
+            errors=_refused(n),
+            torch=f"nn.functional.conv{n}d",
+            dtypes=FLOATS,
+        )
+        for n in (1, 2, 3)
+    ]
+    + [
+        OpSpec(
+            f"F.conv_transpose{n}d",
+            getattr(F, f"conv_transpose{n}d"),
+            _transposed_arguments(n),
+            _transposed,
+            errors=_refused_transposed(n),
+            torch=f"nn.functional.conv_transpose{n}d",
+            dtypes=FLOATS,
+        )
+        for n in (1, 2, 3)
+    ]
+)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core, with a thread each; before the array library counts cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import tinygrad_edu as tg
 from tinygrad_edu.testing.profiles import register_profiles
 

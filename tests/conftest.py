@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.testing.profiles import register_profiles
 
 register_profiles()
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,3 +78,19 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """Run an example with options in a folder of its own; return what its main returns."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    before = tg.get_default_device()
+
+    def call(name: str, *options: str) -> Any:
+        out = tmp_path / name
+        result = importlib.import_module(name).main([*options, "--out", str(out)])
+        assert any(path.stat().st_size > 1000 for path in out.iterdir()), "no picture"
+        return result
+
+    yield call
+    tg.set_default_device(before)

@@ -12,29 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tinygrad_edu as tg
-
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SMALL = sorted(path.stem for path in EXAMPLES.glob("*.py") if "args = begin(parser, argv)" in path.read_text())
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Run an example with options in a folder of its own; return what its main returns."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    before = tg.get_default_device()
-
-    def call(name, *options):
-        out = tmp_path / name
-        result = importlib.import_module(name).main([*options, "--out", str(out)])
-        assert any(path.stat().st_size > 1000 for path in out.iterdir()), "no picture"
-        return result
-
-    yield call
-    tg.set_default_device(before)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-import tinygrad_edu as tg
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 Run = Callable[..., dict[str, float]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
-    """Run an example with options in a folder of its own; return what its main returns."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    before = tg.get_default_device()
-
-    def call(name: str, *options: str) -> Any:
-        out = tmp_path / name
-        result = importlib.import_module(name).main([*options, "--out", str(out)])
-        assert any(path.stat().st_size > 1000 for path in out.iterdir()), "no picture"
-        return result
-
-    yield call
-    tg.set_default_device(before)
 
 
 def test_a_network_learns_to_add(run: Run) -> None:

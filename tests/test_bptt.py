@@ -121,6 +121,7 @@ def test_states_of_any_structure():
 
 
 @pytest.mark.cpu
+@pytest.mark.slow
 def test_memory_is_flat_in_the_length_of_the_stream():
     layer, head = nn.GRU(4, 8), nn.Linear(8, 4)
     optimizer = optim.SGD([*layer.parameters(), *head.parameters()], lr=0.1)

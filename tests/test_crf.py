@@ -124,6 +124,7 @@ def test_the_fused_gradient_is_that_of_the_reference_also_where_much_is_forbidde
         assert np.isfinite(c.numpy()).all()
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_derivatives_of_higher_orders(seed: int) -> None:
     problem = drawn(seed)

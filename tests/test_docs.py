@@ -56,7 +56,9 @@ def written(page):
     return "".join([*parts, text[at:]])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=[pytest.mark.slow] * (p.name == "words.md"), id=p.name) for p in PAGES]
+)
 def test_a_page_shows_what_its_code_prints(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert without_lines(written(page)) == without_lines(page.read_text())

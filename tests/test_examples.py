@@ -98,6 +98,7 @@ def test_initialisation_decides_whether_values_and_gradients_survive(run, activa
         assert change("std 1", "activations") > 1e3 > 1 > change("Xavier", "activations") > 0.1
 
 
+@pytest.mark.slow
 def test_noise_is_learned_by_heart_unless_something_prevents_it(run):
     plain, decay, dropout = run("overfitting").values()
     assert plain["train"] > 0.97 and plain["gap"] > 0.15
@@ -148,6 +149,7 @@ def test_a_variational_autoencoder_fills_the_plane(run):
     assert result["last"] < 0.7 * result["first"] and 1 < result["divergence"] < 6
 
 
+@pytest.mark.slow
 def test_a_generator_learns_from_its_judge(run):
     result = run("dcgan", "--epochs", "10", "--width", "16")
     assert result["after"] < 0.7 * result["before"] and 0.05 < result["made"] < result["real"] < 0.98

@@ -14,11 +14,13 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 Run = Callable[..., dict[str, float]]
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_add(run: Run) -> None:
     options = ["--digits", "2", "--train", "4500", "--test", "300", "--batch", "32", "--epochs", "6", "--hidden", "48"]
     assert run("addition", *options, "--lr", "0.01", "--variant", "reversed, peeky")["reversed, peeky"] > 0.15
 
 
+@pytest.mark.slow
 def test_attention_reads_dates_and_looks_at_the_year(run: Run) -> None:
     result = run("dates", "--train", "5000", "--test", "200", "--epochs", "4", "--hidden", "32", "--lr", "0.01")
     assert result["right"] > 0.8 and result["inside"] > 0.7 and result["same"] > 0.9

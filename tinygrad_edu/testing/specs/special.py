@@ -96,7 +96,7 @@ SPECS = [
     spec(
         "frexp",
         np.frexp,
-        away(0.0, 0.25, 0.5, 1.0, 2.0, 4.0, -0.25, -0.5, -1.0, -2.0, -4.0, distance=0.03125),
+        away(0.0, *[sign * 2.0**k for k in range(-5, 3) for sign in (1, -1)], distance=0.04),
         dtypes=FLOATS,
         domain="no powers of two",
         errors=(Bad(lambda: (tg.arange(2),), TypeError, "floating-point"),),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from tinygrad_edu import _state
 from tinygrad_edu.creation import empty, zeros
 from tinygrad_edu.errors import describe
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
+from tinygrad_edu.ops._casting import single
 from tinygrad_edu.ops.parts import chunk
 from tinygrad_edu.tensor import Tensor
 
@@ -69,27 +71,31 @@ class RNNCellBase(Module):
                 f"{self._get_name()}: expected an input of shape (N, {self.input_size}) or ({self.input_size},), "
                 f"got {tuple(input.shape)}"
             )
-        self._check_dtype(input, "the input")
+        input = self._checked(input, "the input")
         return input if input.dim() == 2 else input.unsqueeze(0)
 
-    def _check_dtype(self, value: Tensor, what: str) -> None:
+    def _checked(self, value: Tensor, what: str) -> Tensor:
+        """A value of the weights' type; inside of autocast half precision is made single."""
         weight = self.weight_ih
+        if _state.casting_threads:
+            (value,) = single(value)
         if value.dtype is not weight.dtype:
             raise TypeError(
                 f"{self._get_name()}: {what} is {value.dtype} and the weights {weight.dtype}; convert one with .to(dtype)"
             )
+        return value
 
     def _state(self, state: Tensor | None, input: Tensor, what: str) -> Tensor:
         """A state, checked, as (N, H); zeros where none was given."""
         if state is None:
             n = input.shape[0] if input.dim() == 2 else 1
-            return zeros(n, self.hidden_size, dtype=input.dtype, device=input.device)
+            return zeros(n, self.hidden_size, dtype=self.weight_ih.dtype, device=input.device)
         if not isinstance(state, Tensor):
             raise TypeError(f"{self._get_name()}: expected a Tensor as {what}, got {describe(state)}")
         expected = (*input.shape[:-1], self.hidden_size)
         if tuple(state.shape) != expected:
             raise ValueError(f"{self._get_name()}: expected {what} of shape {expected}, got {tuple(state.shape)}")
-        self._check_dtype(state, what)
+        state = self._checked(state, what)
         return state if input.dim() == 2 else state.unsqueeze(0)
 
     def extra_repr(self) -> str:

@@ -20,9 +20,11 @@ __all__ = ["autocast"]
 class autocast:
     """A region, or with ``@autocast(...)`` a function, in which float32 tensors enter products of matrices as float16.
 
-    Lowered are ``linear``, ``matmul`` and its relatives, ``einsum``, convolutions and ``scaled_dot_product_attention``.
-    Computed in single precision, also from half precision, are softmax, cross entropy and the other losses, normalisations
-    and recurrent layers. Everything else computes in the type of what it gets; of two types it takes the wider one.
+    What is converted is what PyTorch converts on GPUs, here on every device. Lowered are ``linear``, ``matmul`` and its relatives
+    (``addmm``, ``baddbmm``, ``vecdot``, …), ``einsum``, convolutions, ``prelu`` and ``scaled_dot_product_attention``. Computed in
+    single precision, also from half precision, are softmax, cross entropy and the other losses, normalisations, exponentials,
+    logarithms, powers, sums, products, norms and distances, and, other than in PyTorch, recurrent layers. Everything else,
+    ``bilinear`` and ``dot`` too, computes in the type of what it gets; of two types it takes the wider one.
     float64 is left alone. Use it around the forward pass and the loss, not around ``backward()``.
 
     Parameters

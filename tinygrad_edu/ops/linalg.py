@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import _state, function
 from tinygrad_edu.errors import describe, refuse_mixed
 from tinygrad_edu.function import Op, run, run2
-from tinygrad_edu.ops._casting import lowered
+from tinygrad_edu.ops._casting import lowered, promotes
 from tinygrad_edu.ops._types import count, fit, same_type, shape_of, xp
 from tinygrad_edu.ops.reduce import sum as sum_
 from tinygrad_edu.ops.shape import reshape
@@ -109,6 +109,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return matmul(input, vec)
 
 
+@promotes
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The scalar product of two vectors."""
     _ranks("dot", input, tensor, (1, 1))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run1
+from tinygrad_edu.ops._casting import widens
 from tinygrad_edu.ops._reduction import Dims, in_single, kept, require_float, spread
 from tinygrad_edu.ops._types import axes_of, axis_of, nothing, shape_of, xp
 from tinygrad_edu.ops.elementwise import abs, pow, sign, where
@@ -68,6 +69,7 @@ class PowerNorm(Op):
         return spread(g, x.shape, self.axes) * slope
 
 
+@widens
 def vector_norm(x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The norm (Σ|x|ᵖ)^(1/p) with p = ``ord``, of all elements or over the dimensions ``dim``.
 
@@ -108,6 +110,7 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = Fal
     return run1(PowerNorm, x, axes, keepdim, ord)
 
 
+@widens
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -213,6 +216,7 @@ def matrix_or_vector_norm(
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
+@widens
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other.
 
@@ -225,6 +229,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return vector_norm(input - other, p)
 
 
+@widens
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Scale each slice of a dimension whose p-norm is larger than ``maxnorm`` down to it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.errors import check_tensors
+from tinygrad_edu.ops._casting import promotes, widens
 from tinygrad_edu.ops._types import count, shape_of
 from tinygrad_edu.ops.einsum import einsum
 from tinygrad_edu.ops.elementwise import sub
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 
+@promotes
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """xᵀ A y + b, with a matrix A for each output.
 
@@ -55,6 +57,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return out if bias is None else out + bias
 
 
+@widens
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The distances ‖xᵢ - xⱼ‖ₚ between all pairs of rows i < j; where a distance is 0, so is its gradient.
 
@@ -92,6 +95,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     return norm(getitem(input, first) - getitem(input, second), p, -1)
 
 
+@widens
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The distance of every point of one set from every point of another: (…, P, M) and (…, R, M) → (…, P, R).
 

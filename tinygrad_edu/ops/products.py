@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import Op, run
 from tinygrad_edu.node import CONSTANT
+from tinygrad_edu.ops._casting import lowers
 from tinygrad_edu.ops._types import axis_of, fit, same_type, shape_of, xp
 from tinygrad_edu.ops.elementwise import pow
 from tinygrad_edu.ops.linalg import bmm, matmul, mm, mv, outer
@@ -30,6 +31,7 @@ def _plus(name: str, input: Tensor, product: Tensor, beta: float, alpha: float) 
     return product + (input if beta == 1 else input * beta)
 
 
+@lowers
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta · input + alpha · mat1 @ mat2, for matrices.
 
@@ -45,21 +47,25 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     return _plus("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
+@lowers
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta · input + alpha · mat @ vec, for a matrix and a vector."""
     return _plus("addmv", input, mv(mat, vec), beta, alpha)
 
 
+@lowers
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta · input + alpha · vec1 vec2ᵀ, for vectors."""
     return _plus("addr", input, outer(vec1, vec2), beta, alpha)
 
 
+@lowers
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta · input + alpha · batch1 @ batch2, for batches of matrices."""
     return _plus("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
+@lowers
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta · input + alpha · Σ batch1[i] @ batch2[i]."""
     return _plus("addbmm", input, sum_(bmm(batch1, batch2), 0), beta, alpha)
@@ -128,6 +134,7 @@ def chain_matmul(*matrices: Any) -> Tensor:
     return chain[0].clone() if len(chain) == 1 else multi_dot(chain)
 
 
+@lowers
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Scalar products of the vectors along ``dim``, with broadcasting.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu import _state
 from tinygrad_edu.dtypes import from_raw, int64, uint8
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
+from tinygrad_edu.ops._casting import single, widens
 from tinygrad_edu.ops._reduction import Dims, in_single, require_float, spread
 from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, kind_of, nothing, shape_of, sizes_of, to_float, xp
 from tinygrad_edu.ops.elementwise import abs, exp, isfinite, isnan, where
@@ -59,6 +61,8 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     >>> tg.sum(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
     """
+    if _state.casting_threads:
+        (input,) = single(input)
     if dtype is not None:
         input = input.to(dtype)
     return run1(Sum, input, axes_of(dim, len(shape_of(input))), keepdim)
@@ -283,6 +287,7 @@ class Prod(Op):
         return spread(g, x.shape, (self.axis,)) * products_of_others(x, self.axis)
 
 
+@widens
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over all elements, or along ``dim``; 1 where there are none.
 

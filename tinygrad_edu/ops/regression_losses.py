@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.function import Op, run, run1
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._casting import widens
 from tinygrad_edu.ops._loss import check_alike, check_broadcast, check_reduction, reduced, rounded_once
 from tinygrad_edu.ops._types import demand, same_type, xp
 from tinygrad_edu.ops.elementwise._base import floating, in_blocks
@@ -45,6 +46,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     return reduced(ew.square(input - target), reduction, weight)
 
 
+@widens
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """The absolute error |x - y|, averaged, summed or as it is; its derivative at 0 is taken as 0.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.creation import ones
 from tinygrad_edu.errors import check_tensors
 from tinygrad_edu.ops import elementwise as ew
+from tinygrad_edu.ops._casting import widens
 from tinygrad_edu.ops._types import count
 from tinygrad_edu.ops.elementwise._base import floating
 from tinygrad_edu.ops.gather import gather
@@ -70,6 +71,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return reshape(matmul(homogeneous, theta.mT), (size[0], *lengths, dims))
 
 
+@widens
 def grid_sample(
     input: Tensor,
     grid: Tensor,

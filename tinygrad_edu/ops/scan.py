@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.dtypes import from_raw
 from tinygrad_edu.function import RESULT, Op, run, run1
 from tinygrad_edu.node import CONSTANT
+from tinygrad_edu.ops._casting import widens
 from tinygrad_edu.ops._reduction import ValuesAndIndices, in_single
 from tinygrad_edu.ops._types import axis_of, kind_of, nothing, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise import clone, exp, where
@@ -41,6 +42,7 @@ class Cumsum(Op):
         return flip(Cumsum.apply(flip(g, (self.axis,)), self.axis), (self.axis,))
 
 
+@widens
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running sum along ``dim``: out[k] = Σ_{i≤k} x[i]; of integers as int64.
 
@@ -115,6 +117,7 @@ class Cumprod(Op):
         return shifted(out, self.axis, fill=1) * behind
 
 
+@widens
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running product along ``dim``: out[k] = Π_{i≤k} x[i]; of integers as int64.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.errors import describe
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
+from tinygrad_edu.ops._casting import single, to_single
 from tinygrad_edu.ops._types import fit, kind_of, number, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, are_alike, floating, refuse_numbers, with_number
 
@@ -261,6 +262,8 @@ def _rounded_div(input: Operand, other: Operand, rounding_mode: str) -> Tensor:
 
 def rdiv(input: Operand, other: Operand) -> Tensor:
     """Quotient the other way round: other / input."""
+    if _state.casting_threads:
+        input, other = single(input, other)
     return div(other, input)
 
 
@@ -306,7 +309,7 @@ class Reciprocal(Op):
 
 def reciprocal(input: Tensor) -> Tensor:
     """One over x; d(1/x) = -(1/x)² dx."""
-    return run1(Reciprocal, to_float(input))
+    return run1(Reciprocal, to_single(input))
 
 
 # Of three operands ----------------------------------------------------------------------------------------------------

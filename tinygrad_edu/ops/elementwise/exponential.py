@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
 from tinygrad_edu.function import RESULT, Op, run1, run2
+from tinygrad_edu.ops._casting import to_single
 from tinygrad_edu.ops._types import same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, Unary, floating, own_kernel, run_single
 from tinygrad_edu.ops.elementwise.selection import where
@@ -34,7 +35,7 @@ class Exp(Op):
 
 def exp(input: Tensor) -> Tensor:
     """The exponential, eˣ."""
-    return run1(Exp, to_float(input))
+    return run1(Exp, to_single(input))
 
 
 class Expm1(Op):
@@ -53,7 +54,7 @@ class Expm1(Op):
 
 def expm1(input: Tensor) -> Tensor:
     """eˣ - 1, exact near 0."""
-    return run1(Expm1, to_float(input))
+    return run1(Expm1, to_single(input))
 
 
 class Log(Op):
@@ -71,7 +72,7 @@ class Log(Op):
 
 def log(input: Tensor) -> Tensor:
     """The natural logarithm."""
-    return run1(Log, to_float(input))
+    return run1(Log, to_single(input))
 
 
 class Log1p(Op):
@@ -89,7 +90,7 @@ class Log1p(Op):
 
 def log1p(input: Tensor) -> Tensor:
     """ln(1 + x), exact near 0."""
-    return run1(Log1p, to_float(input))
+    return run1(Log1p, to_single(input))
 
 
 class Exp2(Op):
@@ -122,7 +123,7 @@ class Log2(Unary):
 
 def log2(input: Tensor) -> Tensor:
     """The logarithm to base 2."""
-    return run1(Log2, to_float(input))
+    return run1(Log2, to_single(input))
 
 
 class Log10(Unary):
@@ -136,7 +137,7 @@ class Log10(Unary):
 
 def log10(input: Tensor) -> Tensor:
     """The logarithm to base 10."""
-    return run1(Log10, to_float(input))
+    return run1(Log10, to_single(input))
 
 
 class LogAddExp(Binary):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run1
+from tinygrad_edu.ops._casting import to_single
 from tinygrad_edu.ops._types import to_float, xp
 from tinygrad_edu.ops.elementwise._base import Unary, own_kernel
 from tinygrad_edu.ops.elementwise.power import rsqrt
@@ -44,7 +45,7 @@ class Sinh(Unary):
 
 def sinh(input: Tensor) -> Tensor:
     """The hyperbolic sine; d sinh x = cosh x dx."""
-    return run1(Sinh, to_float(input))
+    return run1(Sinh, to_single(input))
 
 
 class Cosh(Unary):
@@ -58,7 +59,7 @@ class Cosh(Unary):
 
 def cosh(input: Tensor) -> Tensor:
     """The hyperbolic cosine; d cosh x = sinh x dx."""
-    return run1(Cosh, to_float(input))
+    return run1(Cosh, to_single(input))
 
 
 class Asinh(Unary):

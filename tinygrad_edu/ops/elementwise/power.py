@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import function
+from tinygrad_edu import _state, function
 from tinygrad_edu.dtypes import bool_, float64, from_raw, int64
 from tinygrad_edu.function import RESULT, Op, run, run1, run2
+from tinygrad_edu.ops._casting import single, to_single
 from tinygrad_edu.ops._types import nothing, number, same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, floating, refuse_numbers
 from tinygrad_edu.ops.elementwise.arithmetic import mul
@@ -56,6 +57,8 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
 
     d(xʸ) = y xʸ⁻¹ dx + xʸ ln x dy; at x = 0 the derivative by y is 0 for y ≥ 0.
     """
+    if _state.casting_threads:
+        input, exponent = single(input, exponent)
     x, y = same_type(input, exponent)
     if not isinstance(x, function.Tensor):
         refuse_numbers("pow", x, y)
@@ -132,7 +135,7 @@ class Rsqrt(Op):
 
 def rsqrt(input: Tensor) -> Tensor:
     """One over the square root; d x^(-1/2) = -x^(-3/2) / 2 dx."""
-    return run1(Rsqrt, to_float(input))
+    return run1(Rsqrt, to_single(input))
 
 
 def float_power(input: Operand, exponent: Operand) -> Tensor:

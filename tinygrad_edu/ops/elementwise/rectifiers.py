@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.dtypes import bool_
 from tinygrad_edu.function import RESULT, Op, run1, run2
+from tinygrad_edu.ops._casting import lowers
 from tinygrad_edu.ops._types import kind_of, same_type, xp
 from tinygrad_edu.ops.elementwise._base import (
     Binary,
@@ -142,6 +143,7 @@ class PRelu(Binary):
         return self.fit(where(x > 0, g, g * w), g * where(x > 0, 0.0, x))
 
 
+@lowers
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where it is positive, weight · x elsewhere, with one weight, or one for each channel (dimension 1).
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinygrad_edu.function import Fused, Op
+from tinygrad_edu.ops._casting import to_single
 from tinygrad_edu.ops._types import axis_of, shape_of, to_float, xp
 from tinygrad_edu.ops.elementwise._base import as_type_of, fill_in, floating, in_blocks, own_kernel, run_single
 from tinygrad_edu.ops.elementwise.exponential import exp, sigmoid
@@ -105,7 +106,7 @@ class Softplus(Op):
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """ln(1 + e^(beta x)) / beta, a smooth ReLU; x itself where beta · x is above the threshold."""
-    return run_single(Softplus, floating("softplus", input), beta, threshold)
+    return run_single(Softplus, to_single(floating("softplus", input)), beta, threshold)
 
 
 class Softsign(Op):

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run1
+from tinygrad_edu.ops._casting import to_single
 from tinygrad_edu.ops._types import to_float, xp
 from tinygrad_edu.ops.elementwise._base import Unary, run_single
 from tinygrad_edu.ops.elementwise.exponential import exp
@@ -67,7 +68,7 @@ class ErfInv(Op):
 
 def erfinv(input: Tensor) -> Tensor:
     """The inverse of the error function on [-1, 1]; d = (√π/2) e^(y²) dx at the result y."""
-    return run_single(ErfInv, to_float(input))
+    return run_single(ErfInv, to_single(input))
 
 
 class Lgamma(Unary):

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.function import RESULT, Op, run1, run2
+from tinygrad_edu.ops._casting import to_single
 from tinygrad_edu.ops._types import same_type, to_float, xp
 from tinygrad_edu.ops.elementwise._base import Binary, Unary, run_single
 from tinygrad_edu.ops.elementwise.power import rsqrt
@@ -68,7 +69,7 @@ class Tan(Op):
 
 def tan(input: Tensor) -> Tensor:
     """The tangent; d tan x = (1 + tan² x) dx."""
-    return run1(Tan, to_float(input))
+    return run1(Tan, to_single(input))
 
 
 class Asin(Unary):
@@ -82,7 +83,7 @@ class Asin(Unary):
 
 def asin(input: Tensor) -> Tensor:
     """The angle in [-π/2, π/2] whose sine is x; d = dx / √(1 - x²)."""
-    return run1(Asin, to_float(input))
+    return run1(Asin, to_single(input))
 
 
 class Acos(Unary):
@@ -96,7 +97,7 @@ class Acos(Unary):
 
 def acos(input: Tensor) -> Tensor:
     """The angle in [0, π] whose cosine is x; d = -dx / √(1 - x²)."""
-    return run1(Acos, to_float(input))
+    return run1(Acos, to_single(input))
 
 
 class Atan(Unary):

@@ -49,7 +49,7 @@ def train(model: GPT, steps: int, length: int, lr: float) -> list[float]:
         optimizer, optim.lr_scheduler.warmup_cosine(max(1, steps // 20), steps + 1, 0.1)
     )
     losses = []
-    bar = progress(range(steps), "repeating")
+    bar = progress(range(steps), "repeating", tokens=32 * length)
     for _ in bar:
         rows, periods = repeating(32, length + 1)
         known = tg.arange(length) + 1 >= periods[:, None]

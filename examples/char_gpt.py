@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from char_lm import CharLM, learning_rate
-from common import Parser, begin, build_parser, finish, number
+from common import Parser, Training, begin, build_parser, finish, number
 from text_data import Corpus, load_corpus, streams
 from tqdm import tqdm
 
@@ -38,13 +38,10 @@ import tinygrad_edu.nn.functional as F
 from tinygrad_edu import nn, optim, plots
 from tinygrad_edu.models import GPT, GPTConfig, SlidingWindow, generate
 from tinygrad_edu.models.language_model import held_out_loss
-from tinygrad_edu.random import default_generator
 from tinygrad_edu.utils.bptt import detach_state
 
-# What the losses of a run depend on, besides the text. A resumed run must agree in all of them.
-RUN_OPTIONS = (
-    "layers heads width block dropout steps batch_size accumulate lr warmup weight_decay clip seed eval_every"
-).split()
+# What may differ when a run is resumed; of the text only what it says matters.
+FREE = "text versus_lstm prompt sample_length temperature top_k top_p".split()
 
 
 def windows(codes: np.ndarray, args: argparse.Namespace, step: int, part: int) -> tuple[tg.Tensor, tg.Tensor]:
@@ -78,16 +75,15 @@ def held_out_bits(model: GPT, held_out: np.ndarray, block: int) -> float:
 
 @dataclass
 class Run:
-    """A training run: everything that a checkpoint must hold."""
+    """What a training run is made of."""
 
     args: argparse.Namespace
     corpus: Corpus
     model: GPT
-    optimizer: optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0  # of training so far
+    optimizers: dict[str, optim.Optimizer]
     losses: list[float] = field(default_factory=list)  # of every step, in bits
-    measured: list[tuple[int, float]] = field(default_factory=list)  # (step, held-out bits)
+    measured: list[list[float]] = field(default_factory=list)  # [step, held-out bits]
+    clock: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0})  # of training so far
 
     @classmethod
     def new(cls, args: argparse.Namespace, corpus: Corpus) -> Run:
@@ -101,86 +97,64 @@ class Run:
             dropout=args.dropout,
         )
         model = GPT(config)
-        groups = [
-            {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": args.weight_decay},
-            {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0},
-        ]
-        return cls(args, corpus, model, optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.95)))
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        saved = {
-            "options": {name: getattr(self.args, name) for name in RUN_OPTIONS},
-            "digest": self.corpus.digest,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": default_generator(self.args.device).get_state(),
-            **{name: getattr(self, name) for name in ("step", "seconds", "losses", "measured")},
-        }
-        self.args.out.mkdir(parents=True, exist_ok=True)
-        tg.save(saved, self.args.out / "checkpoint")
-
-    def load(self, parser: Parser) -> None:
-        """Go back to where `save` left off; complain where that was another run."""
-        path = self.args.out / "checkpoint"
-        try:
-            saved = tg.load(path)
-            changed = [name for name in RUN_OPTIONS if saved["options"][name] != getattr(self.args, name)]
-        except FileNotFoundError:
-            parser.error(f"there is no checkpoint {path} to continue from")
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            parser.error(f"{path} is not a checkpoint of this example: {error}")
-        if changed or saved["digest"] != self.corpus.digest:
-            what = " ".join(f"--{name.replace('_', '-')} {saved['options'][name]}" for name in changed)
-            parser.error(f"argument --resume: {path} was made {f'with {what}' if changed else 'from another text'}")
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.step, self.seconds, self.losses = saved["step"], saved["seconds"], list(saved["losses"])
-        self.measured = [(step, bits) for step, bits in saved["measured"]]
-        default_generator(self.args.device).set_state(saved["rng"])  # last, since building the model drew from it
+        with tg.no_grad():  # GPT-2's width of 0.02 is made for vectors of a thousand numbers, not of a hundred
+            for parameter in model.parameters():
+                if parameter.dim() > 1:
+                    parameter.mul_(args.spread / 0.02)
+        return cls(args, corpus, model, optimizers(model, args))
 
 
-def train_step(run: Run) -> float:
+def optimizers(model: GPT, args: argparse.Namespace) -> dict[str, optim.Optimizer]:
+    """With ``--optimizer muon`` the matrices of the blocks are for Muon; the rest is for AdamW, which decays matrices alone."""
+    matrices = [p for p in model.transformer["h"].parameters() if p.dim() > 1]
+    tables = [p for p in model.parameters() if p.dim() > 1 and all(p is not q for q in matrices)]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    made: dict[str, optim.Optimizer] = {}
+    if args.optimizer == "muon":
+        made["muon"] = optim.Muon(matrices, lr=args.lr, weight_decay=args.weight_decay, adjust_lr_fn="match_rms_adamw")
+    else:
+        tables += matrices
+    groups = [{"params": tables, "weight_decay": args.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    made["adamw"] = optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.99))
+    return made
+
+
+def train_step(run: Run, step: int) -> float:
     """Make one step on ``--accumulate`` batches; return the loss in nats."""
     args = run.args
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(run.step, args.steps, args.lr, args.warmup)
-    run.optimizer.zero_grad()
+    for optimizer in run.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, args.steps, args.lr, args.warmup)
+    run.model.zero_grad()
     total = 0.0
     for part in range(args.accumulate):
-        inputs, targets = windows(run.corpus.train, args, run.step, part)
+        inputs, targets = windows(run.corpus.train, args, step, part)
         loss = F.cross_entropy(run.model(inputs).flatten(0, 1), targets.flatten()) / args.accumulate
         loss.backward()
         total += loss.item()
     nn.utils.clip_grad_norm_(run.model.parameters(), args.clip)
-    run.optimizer.step()
-    run.step += 1
+    for optimizer in run.optimizers.values():
+        optimizer.step()
     return total
 
 
-def train(run: Run) -> None:
-    """Train to the last step; now and then measure, write a checkpoint, and let the model write."""
+def train(run: Run, training: Training) -> None:
+    """Train to the last step; now and then measure, and let the model write."""
     args = run.args
-    tokens = args.batch_size * args.block * args.accumulate
-    bar = tqdm(
-        total=args.steps * tokens, initial=run.step * tokens, unit="tok", unit_scale=True, disable=None, smoothing=0.1
-    )
-    with bar:
-        while run.step < args.steps:
-            began = time.perf_counter()
-            run.losses.append(train_step(run) / math.log(2))
-            run.seconds += time.perf_counter() - began
-            if not math.isfinite(run.losses[-1]):
-                raise SystemExit(f"char_gpt.py: the loss is {run.losses[-1]} in step {run.step}: try a lower --lr")
-            bar.update(tokens)
-            bar.set_postfix(bits=f"{run.losses[-1]:.3f}", refresh=False)
-            if run.step % args.eval_every == 0 or run.step == args.steps:
-                bits = held_out_bits(run.model, run.corpus.held_out, args.block)
-                run.measured.append((run.step, bits))
-                run.save()
-                recent = float(np.mean(run.losses[-args.eval_every :]))
-                line = f"step {run.step:5d}: train {recent:.3f}, held-out {bits:.3f} bits per character"
-                tqdm.write(f"{line}   {sample(run, 'The ', 50, run.step)!r}")
+    bar = training.progress(args.steps, "GPT", tokens=args.batch_size * args.block * args.accumulate)
+    for step in bar:
+        began = time.perf_counter()
+        run.losses.append(train_step(run, step) / math.log(2))
+        run.clock["seconds"] += time.perf_counter() - began
+        if not math.isfinite(run.losses[-1]):
+            raise SystemExit(f"char_gpt.py: the loss is {run.losses[-1]} in step {step}: try a lower --lr")
+        bar.set_postfix(bits=f"{run.losses[-1]:.3f}", refresh=False)
+        if (step + 1) % args.eval_every == 0 or step + 1 == args.steps:
+            bits = held_out_bits(run.model, run.corpus.held_out, args.block)
+            run.measured.append([step + 1, bits])
+            recent = float(np.mean(run.losses[-args.eval_every :]))
+            line = f"step {step + 1:5d}: train {recent:.3f}, held-out {bits:.3f} bits per character"
+            tqdm.write(f"{line}   {sample(run, 'The ', 50, step)!r}")
 
 
 def sample(run: Run, prompt: str, length: int, seed: int) -> str:
@@ -247,12 +221,13 @@ def options(parser: Parser) -> None:
     parser.add_argument("--steps", type=number(int, 1), default=2000, help="of the optimizer")
     parser.add_argument("--batch-size", type=number(int, 1), default=16, help="N, windows of a batch")
     parser.add_argument("--accumulate", type=number(int, 1), default=1, help="batches whose gradients make one step")
+    parser.add_argument("--optimizer", choices=["muon", "adamw"], default="muon", help="of the blocks' matrices")
+    parser.add_argument("--spread", type=number(float, 0, above=True), default=0.1, help="of the first parameters")
     parser.add_argument("--lr", type=number(float, 0, above=True), default=3e-3, help="the highest learning rate")
     parser.add_argument("--warmup", type=number(float, 0, 1), default=0.05, help="share of steps in which it rises")
     parser.add_argument("--weight-decay", type=number(float, 0), default=0.1, help="of matrices")
     parser.add_argument("--clip", type=number(float, 0, above=True), default=1.0, help="largest norm of the gradient")
     parser.add_argument("--eval-every", metavar="STEPS", type=number(int, 1), default=250, help="measure and save")
-    parser.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint, with the same options")
     parser.add_argument("--versus-lstm", action="store_true", help="then train an LSTM for as long, and compare")
     parser.add_argument("--prompt", default="The ", help="how the last sample begins")
     parser.add_argument("--sample-length", type=number(int, 1), default=500, help="characters of it")
@@ -263,7 +238,7 @@ def options(parser: Parser) -> None:
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     """Train, and return the held-out bits per character and how they came down."""
-    parser = build_parser(__doc__, "char_gpt")
+    parser = build_parser(__doc__, "char_gpt", resume=True)
     options(parser)
     args = begin(parser, argv)
     try:
@@ -273,19 +248,19 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         parser.error(str(error))
     if corpus.train.size <= args.block + 1:
         parser.error(f"the training text has {corpus.train.size} characters, too few for --block {args.block}")
-    if args.resume:
-        run.load(parser)
+    parts = {**run.optimizers, "losses": run.losses, "measured": run.measured, "clock": run.clock}
+    training = Training(args, parser, free=FREE, text=corpus.digest, model=run.model, **parts)
     size = sum(p.numel() for p in run.model.parameters())
     print(
         f"{corpus.train.size:,} characters to train, {corpus.held_out.size:,} held out, {len(corpus.vocabulary)} "
-        f"different; {size:,} parameters" + (f"; going on after step {run.step}" if run.step else "")
+        f"different; {size:,} parameters" + (f"; going on after step {training.done}" if training.done else "")
     )
-    train(run)
+    train(run, training)
     bits = run.measured[-1][1]
     result: dict[str, Any] = {"bits": bits, "measured": run.measured, "losses": run.losses}
-    print(f"\nGPT:  {bits:.3f} held-out bits per character after {run.seconds:.0f} s of training")
+    print(f"\nGPT:  {bits:.3f} held-out bits per character after {run.clock['seconds']:.0f} s of training")
     if args.versus_lstm:
-        lstm = lstm_for_as_long(corpus, run.seconds, args)
+        lstm = lstm_for_as_long(corpus, run.clock["seconds"], args)
         result["lstm"] = lstm["bits"]
         print(f"LSTM: {lstm['bits']:.3f} after {lstm['seconds']:.0f} s, {lstm['epochs']:.1f} epochs: ", end="")
         print(f"the GPT needs {abs(1 - bits / lstm['bits']):.1%} {'less' if bits < lstm['bits'] else 'more'}")

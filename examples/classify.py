@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import progress
+from common import Training, progress
 
 import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
@@ -39,8 +39,17 @@ def fit(
     scheduler: optim.lr_scheduler.LRScheduler | None = None,
     augment: Any = None,
     label: str = "training",
+    training: Training | None = None,
+    tokens: int = 0,
 ) -> dict[str, list[float]]:
     """Train by minibatches in a new random order each epoch.
+
+    Parameters
+    ----------
+    training
+        A run that can be interrupted, with the history as its part of that name.
+    tokens
+        How many each example has, to be counted in place of epochs.
 
     Returns
     -------
@@ -48,8 +57,13 @@ def fit(
         After each epoch ``train/loss`` (its mean), ``train/accuracy`` and ``test/accuracy``.
     """
     x, y = train
-    history: dict[str, list[float]] = {"train/loss": [], "train/accuracy": [], "test/accuracy": []}
-    bar = progress(range(epochs), label, "epoch")
+    history: dict[str, list[float]] = {} if training is None else training.parts["history"]
+    for name in ("train/loss", "train/accuracy", "test/accuracy"):
+        history.setdefault(name, [])
+    if training is None:
+        bar = progress(range(epochs), label, "epoch", tokens=tokens * len(y))
+    else:
+        bar = training.progress(epochs, label, "epoch", tokens=tokens * len(y))
     for _ in bar:
         order = tg.randperm(len(y))
         losses = []

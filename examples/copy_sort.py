@@ -88,7 +88,7 @@ def train(model: Writer, task: str, length: int, steps: int, lr: float, label: s
     optimizer = optim.AdamW(model.parameters(), lr=lr)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     losses = []
-    bar = progress(range(steps), label)
+    bar = progress(range(steps), label, tokens=64 * (2 * length + 1))
     for _ in bar:
         given, answer = lines(task, 64, length)
         logits = model(tg.cat((given, answer), 1))[:, length:-1]

@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     device = tg.get_default_device()
     shares: list[float] = []
     began = time.process_time()
-    bar = progress(range(args.epochs), "training", "epoch")
+    bar = progress(range(args.epochs), "training", "epoch", tokens=train.tokens)
     for _ in bar:
         for batch in loader:
             loss = model.loss(batch.source.to(device), batch.target.to(device), batch.lengths)

@@ -71,7 +71,7 @@ def train(model: CharLSTM, corpus: Corpus, steps: int, batch: int = 32, length: 
     optimizer = optim.Adam(model.parameters(), lr=0.004)
     rng = np.random.default_rng(0)
     walk = TruncatedBPTT(model, length)
-    bar = progress(range(steps), "training")
+    bar = progress(range(steps), "training", tokens=batch * length)
     rest = iter(bar)
     while True:
         walk.reset()

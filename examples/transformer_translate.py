@@ -21,7 +21,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from common import begin, build_parser, finish, number, progress
+from common import Training, begin, build_parser, finish, number
 
 import tinygrad_edu as tg
 from tinygrad_edu import datasets, nn, optim, plots
@@ -54,7 +54,7 @@ def draw_alignment(model: Seq2Seq, data: EncodedPairs, source: Vocabulary) -> ob
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, and return the share of held-out pairs that are translated without a mistake."""
-    parser = build_parser(__doc__, "transformer_translate")
+    parser = build_parser(__doc__, "transformer_translate", resume=True)
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="translate these: source, tab, target on each line")
     parser.add_argument("--train", type=number(int, 10), default=8000, help="pairs to learn from, at most")
     parser.add_argument("--test", type=number(int, 1), default=500, help="other pairs to be tested on")
@@ -94,7 +94,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     schedule = optim.lr_scheduler.LambdaLR(optimizer, optim.lr_scheduler.warmup_cosine(max(1, total // 10), total + 1))
     device, began = tg.get_default_device(), time.process_time()
     history: dict[str, list[float]] = {"train/loss": [], "test/right": []}
-    bar = progress(range(args.epochs), "translating", "epoch")
+    training = Training(args, parser, model=model, optimizer=optimizer, schedule=schedule, history=history)
+    wanted = [test.decode(test[i][1][1:-1]) for i in range(len(test))]
+    bar = training.progress(args.epochs, "translating", "epoch", tokens=train.tokens)
     for _ in bar:
         losses = []
         for batch in loader:
@@ -106,10 +108,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             schedule.step()
             losses.append(loss.detach())
         answers = written(model, test, longest[1])
-        wanted = [test.decode(test[i][1][1:-1]) for i in range(len(test))]
         history["train/loss"].append(tg.stack(losses).mean().item())
         history["test/right"].append(sum(a == b for a, b in zip(answers, wanted, strict=True)) / len(wanted))
         bar.set_postfix(loss=f"{history['train/loss'][-1]:.3f}", right=f"{history['test/right'][-1]:.1%}")
+    answers = written(model, test, longest[1])
     for (text, _), answer, right in list(zip(held_out, answers, wanted, strict=True))[:8]:
         print(f"{text:>32.32}  {answer}" + ("" if answer == right else f"   (right: {right})"))
     share = history["test/right"][-1]

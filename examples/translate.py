@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     longest = max(len(written) for _, written in train)  # with <bos> and <eos>
     history: dict[str, list[float]] = {"loss": [], "BLEU": []}
     began, step = time.process_time(), 0
-    bar = progress(range(args.epochs), "training", "epoch")
+    bar = progress(range(args.epochs), "training", "epoch", tokens=train.tokens)
     for _ in bar:
         total = 0.0
         for batch in loader:

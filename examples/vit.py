@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 
 from classify import fit
-from common import begin, build_parser, digits, finish, number
+from common import Training, begin, build_parser, digits, finish, number
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim, plots
@@ -97,7 +97,7 @@ def draw_attention(model: ViT, images: tg.Tensor, side: int) -> list[object]:
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, and return the accuracies."""
-    parser = build_parser(__doc__, "vit")
+    parser = build_parser(__doc__, "vit", resume=True)
     parser.add_argument("--epochs", type=number(int, 1), default=80, help="passes over the training images")
     parser.add_argument("--patch", type=int, choices=[1, 2, 4], default=2, help="height and width of a patch")
     parser.add_argument("--width", type=number(int, 4), default=64, help="of the vectors, a multiple of 4")
@@ -114,14 +114,18 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     optimizer = optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.05)
     rise = max(1, args.epochs // 10)
     factor = optim.lr_scheduler.warmup_cosine(rise, args.epochs + 1)
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, factor)
+    training = Training(args, parser, model=model, optimizer=optimizer, schedule=schedule, history={})
     history = fit(
         model,
         (x, y),
         (x_test, y_test),
         epochs=args.epochs,
         optimizer=optimizer,
-        scheduler=optim.lr_scheduler.LambdaLR(optimizer, factor),
+        scheduler=schedule,
         augment=None if args.no_augmentation else jitter,
+        training=training,
+        tokens=len(model.positions),
     )
     result = {"train": history["train/accuracy"][-1], "test": history["test/accuracy"][-1]}
     print(f"\nright: {result['train']:.1%} of the training images, {result['test']:.1%} of {len(y_test)} new ones")

@@ -42,6 +42,50 @@ def test_gaps_are_filled_better_than_by_the_most_frequent_word(run, tmp_path):
     assert all(len(set(guesses)) == 4 for guesses in result["filled"].values())
 
 
+RESUMED = {
+    "masked_lm": "--text text.txt --width 16 --layers 1 --heads 2 --vocabulary 50 --length 10 --steps 10 --batch 4",
+    "transformer_translate": "--train 60 --test 5 --epochs 4 --width 8 --layers 1 --dropout 0.3",
+    "vit": "--epochs 4 --depth 1 --width 8 --patch 4 --dropout 0.3",
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_resumed_training_is_bit_for_bit_the_one_that_was_not_interrupted(name, run, monkeypatch, tmp_path, capsys):
+    if name == "vit":
+        pytest.importorskip("sklearn")
+    common, example = importlib.import_module("common"), importlib.import_module(name)
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(help_topics()[:20_000])
+    monkeypatch.setattr(common, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(example, "finish", lambda *pictures: None)
+    save, options = common.Training.save, RESUMED[name].split()
+    whole = example.main([*options, "--out", "whole"])
+
+    def killed(training):
+        save(training)
+        if training.done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(common.Training, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        example.main([*options, "--out", "cut"])
+    monkeypatch.setattr(common.Training, "save", save)
+    assert example.main([*options, "--out", "cut", "--resume"]) == whole
+    one, other = (tg.load(folder / "checkpoint") for folder in (Path("whole"), Path("cut")))
+    assert one["done"] == 10 if name == "masked_lm" else 4
+    for key, value in one["parts"]["model"].items():
+        assert tg.equal(value, other["parts"]["model"][key]), key
+    assert tg.equal(one["rng"][0], other["rng"][0])
+    for change, part in (
+        (["--width", "32"], f"--width {16 if name == 'masked_lm' else 8}"),
+        (["--out", "no"], "there is no"),
+    ):
+        capsys.readouterr()
+        with pytest.raises(SystemExit):
+            example.main([*options, "--out", "cut", "--resume", *change])
+        assert part in capsys.readouterr().err
+
+
 def test_heads_are_measured_and_drawn(run):
     result = run("attention_maps", "--steps", "40", "--length", "16", "--heads", "2")
     assert result["losses"][-1] < result["losses"][0]

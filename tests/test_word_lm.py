@@ -111,17 +111,19 @@ def test_a_gpt_learns_to_write_and_a_resumed_run_is_the_same(example, story, tmp
     assert whole["bits"] < 0.85 * whole["measured"][0][1] and [step for step, _ in whole["measured"]][-1] == 60
     assert capsys.readouterr().out.count("  | The ") == 1
 
+    common = example("common")
+    common.SAVE_EVERY, before = 0.0, common.SAVE_EVERY
     step = gpt.train_step
 
-    def interrupted(run):
-        if run.step == 34:
+    def interrupted(run, number):
+        if number == 34:
             raise KeyboardInterrupt
-        return step(run)
+        return step(run, number)
 
     gpt.train_step = interrupted
     with pytest.raises(KeyboardInterrupt):
         gpt.main([*options, "--out", str(tmp_path / "cut")])
-    gpt.train_step = step
+    gpt.train_step, common.SAVE_EVERY = step, before
     resumed = gpt.main([*options, "--resume", "--out", str(tmp_path / "cut")])
     assert resumed["losses"] == whole["losses"] and resumed["measured"] == whole["measured"]
 
@@ -146,7 +148,7 @@ def test_accumulated_batches_are_one_large_batch(example, story, monkeypatch):
         run = gpt.Run.new(args, gpt.load_corpus(args.text))
         pieces = [[t[size * part : size * (part + 1)] for t in together] for part in range(count)]
         monkeypatch.setattr(gpt, "windows", lambda codes, args, step, part, pieces=pieces: pieces[part])
-        loss = gpt.train_step(run)
+        loss = gpt.train_step(run, 0)
         found.append((loss, [p.grad.numpy() for p in run.model.parameters()]))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     for whole, parts in zip(found[0][1], found[1][1], strict=True):

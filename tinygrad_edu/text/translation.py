@@ -146,6 +146,8 @@ class EncodedPairs(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
     ----------
     lengths : list of int
         Of the sources, for `BucketBatchSampler`.
+    tokens : int
+        In all sources and targets.
 
     Raises
     ------
@@ -194,6 +196,7 @@ class EncodedPairs(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
                 raise ValueError(f"EncodedPairs: pair {i} has an empty text: {pair!r}")
             self.items.append((read[::-1] if reverse else read, np.concatenate([around[0], written, around[1]])))
         self.lengths = [len(read) for read, _ in self.items]
+        self.tokens = sum(self.lengths) + sum(len(written) for _, written in self.items)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return self.items[index]

@@ -172,6 +172,10 @@ class Face:
         """An array on this backend's device ``index`` with the values of a host (NumPy) array."""
         return self.at(index).asarray(x, copy=True)
 
+    def from_buffer(self, memory: Any, dtype: Any) -> Array:
+        """An array of one dimension on the bytes of a buffer; a copy where they are not memory of the device."""
+        return self.from_host(host().from_buffer(memory, host().dtype(name_of(dtype))), self.index)
+
     def to_host(self, x: Array) -> Any:
         """The values as a host (NumPy) array; waits for the device."""
         raise BackendError(f"the {self.name} backend does not say how its arrays come to the host")

@@ -42,6 +42,10 @@ class RandomNumbers(Face):
         """Numbers of events, as int64, where ``rates`` are expected."""
         return self._drawn("random_poisson", generator, self.to_host(rates))
 
+    def random_binomial(self, generator: Any, counts: Array, chances: Array) -> Array:
+        """Numbers of successes, as int64, in ``counts`` trials that succeed with ``chances``."""
+        return self._drawn("random_binomial", generator, self.to_host(counts), self.to_host(chances))
+
     def get_random_state(self, generator: Any) -> str:
         """The generator's state as text."""
         state: str = host().get_random_state(generator)

@@ -24,6 +24,7 @@ from tinygrad_edu.backends._cupy_norms import Norms
 from tinygrad_edu.backends._cupy_optim import Together
 from tinygrad_edu.backends._cupy_random import Philox, Random
 from tinygrad_edu.backends._cupy_rows import Rows
+from tinygrad_edu.backends._face import host
 from tinygrad_edu.backends.base import Array, Backend, BackendError, load
 
 
@@ -366,6 +367,12 @@ class CupyBackend(Backend):
     def random_poisson(self, generator: Philox, rates: Array) -> Array:
         with self._cupy.cuda.Device(self.index):
             return self._random.poisson(generator, rates)
+
+    def random_binomial(self, generator: Philox, counts: Array, chances: Array) -> Array:
+        source = host().generator(
+            self.random_seed(generator)
+        )  # on the host: it is seldom used, and takes no simple kernel
+        return super().random_binomial(source, counts, chances)
 
     def get_random_state(self, generator: Philox) -> str:
         return generator.get_state()

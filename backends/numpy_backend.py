@@ -54,6 +54,9 @@ class NumpyBackend(Backend):
             raise BackendError(f"device 'cpu:{index}': there is one cpu")
         return x
 
+    def from_buffer(self, memory: Any, dtype: Any) -> Array:
+        return np.frombuffer(memory, dtype)
+
     def to_host(self, x: Array) -> Any:
         return np.asarray(x)
 
@@ -444,6 +447,9 @@ class NumpyBackend(Backend):
 
     def random_poisson(self, generator: np.random.Generator, rates: Array) -> Array:
         return np.asarray(generator.poisson(rates), np.int64)
+
+    def random_binomial(self, generator: np.random.Generator, counts: Array, chances: Array) -> Array:
+        return np.asarray(generator.binomial(counts, chances), np.int64)
 
     def get_random_state(self, generator: np.random.Generator) -> str:
         return json.dumps(generator.bit_generator.state)

@@ -99,3 +99,33 @@ def test_gradcheck_finds_a_wrong_formula() -> None:
     assert not tg.autograd.gradcheck(WrongDouble.apply, (x,), raise_exception=False)
     with pytest.raises(tg.testing.GradientError):
         tg.autograd.gradgradcheck(WrongDouble.apply, (x,))
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_batched_cotangents_are_walked_one_by_one(create: bool) -> None:
+    x = tg.tensor([1.0, 2.0, 3.0], dtype=tg.float64, requires_grad=True)
+    unused = tg.zeros(1, requires_grad=True)
+    y = x**3 + x.sum()
+    rows = tg.tensor([[1.0, 0.0, -2.0], [0.5, 1.0, 0.0]], dtype=tg.float64)
+    found, nothing = tg.autograd.grad(
+        y, [x, unused], rows, create_graph=create, allow_unused=True, is_grads_batched=True
+    )
+    for i in range(2):
+        (one,) = tg.autograd.grad(x**3 + x.sum(), x, rows[i])
+        assert found[i].equal(one)
+    assert nothing is None and found.requires_grad is create
+    if create:
+        (second,) = tg.autograd.grad(found[0, 2], x)
+        assert second.tolist() == [0.0, 0.0, -36.0]
+    else:
+        with pytest.raises(RuntimeError):  # the graph was used up, as without batches
+            y.sum().backward()
+
+
+def test_wrong_batches_of_cotangents_are_refused() -> None:
+    x = tg.ones(2, requires_grad=True)
+    for rows in (tg.tensor(1.0), None, tg.ones(0, 2)):
+        with pytest.raises(ValueError, match="batched"):
+            tg.autograd.grad(x * 2, x, rows, is_grads_batched=True)
+    with pytest.raises(ValueError, match=r"same number of slices.*\[1, 2\]"):
+        tg.autograd.grad([x * 2, x * 3], x, [tg.ones(1, 2), tg.ones(2, 2)], is_grads_batched=True)

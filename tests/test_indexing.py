@@ -610,3 +610,26 @@ def test_gradients_of_an_index_with_an_array_and_of_parts_add_up() -> None:
     left, right = x.split(2, 1)
     (x[rows, 1:3].sum() + 2 * x[rows, 0:2].sum() + 3 * left.sum() + 4 * right.sum()).backward()
     assert x.grad is not None and x.grad.tolist() == [[3, 3, 4, 4], [7, 9, 6, 4]]
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce")
+@pytest.mark.parametrize("include", [True, False])
+@pytest.mark.parametrize("how", ["prod", "mean", "amax", "amin"])
+def test_reducing_slices_agrees_with_pytorch(how, include):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for dim in (0, 1, -1):
+        x = rng.permutation(18).reshape(3, 3, 2) - 8.5
+        source = np.moveaxis(rng.permutation(4 * 18 // x.shape[dim]).reshape(4, -1) - 8.25, 0, -1)
+        other = [n for i, n in enumerate(x.shape) if i != dim % 3]
+        source = np.moveaxis(source.reshape(*other, 4), -1, dim)
+        index, cotangent = rng.integers(0, x.shape[dim], 4), rng.normal(size=x.shape)
+
+        def all_of(library, x=x, source=source, index=index, cotangent=cotangent, dim=dim):
+            a, b = (library.tensor(t, requires_grad=True) for t in (x, source))
+            out = a.index_reduce(dim, library.tensor(index), b, how, include_self=include)
+            out.backward(library.tensor(cotangent))
+            return [t.detach().numpy() for t in (out, a.grad, b.grad)]
+
+        for ours, theirs in zip(all_of(tg), all_of(torch), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)

@@ -239,3 +239,38 @@ def test_immutable_arrays_are_never_somebodys_mutable_memory() -> None:
     with pytest.raises(ValueError, match="copy=False"):
         tg.from_dlpack(source, device="strict", copy=False)
     assert np.from_dlpack(t).tolist() == [0, 0]
+
+
+def test_a_buffer_is_shared() -> None:
+    memory = bytearray(range(24))
+    x = tg.frombuffer(memory, dtype=tg.int16, count=3, offset=4)
+    assert x.tolist() == [5 * 256 + 4, 7 * 256 + 6, 9 * 256 + 8] and x.device.type == "cpu"
+    x[1] = -1
+    assert memory[6:8] == b"\xff\xff"
+    assert tg.frombuffer(array.array("d", [1.0, 2.0]), dtype=tg.float64, requires_grad=True).requires_grad
+    with pytest.raises((RuntimeError, ValueError)):
+        tg.frombuffer(bytes(8), dtype=tg.float32)[0] = 1
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+def test_a_buffer_is_read_as_pytorch_reads_it(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    memory = bytearray([1, 0, 1, 1] * 8) if kind == "bool" else bytearray(range(32))
+    want = torch.frombuffer(memory, dtype=getattr(torch, kind), offset=8)
+    assert tg.frombuffer(memory, dtype=getattr(tg, kind), offset=8).tolist() == want.tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "part"),
+    [
+        (lambda: tg.frombuffer("text", dtype=tg.uint8), TypeError, "frombuffer: expected a buffer"),
+        (lambda: tg.frombuffer(b"", dtype=tg.uint8), ValueError, "0 bytes"),
+        (lambda: tg.frombuffer(bytes(7), dtype=tg.int32), ValueError, "7 bytes, read from 0 on, are not a number of"),
+        (lambda: tg.frombuffer(bytes(8), dtype=tg.int32, count=3), ValueError, "are not 3 elements"),
+        (lambda: tg.frombuffer(bytes(8), dtype=tg.int32, offset=8), ValueError, "read from 8 on"),
+        (lambda: tg.frombuffer(bytes(8), dtype=tg.bfloat16), TypeError, "bfloat16 is not supported on the cpu"),
+    ],
+)
+def test_what_no_buffer_holds_is_refused(call: Any, error: type[Exception], part: str) -> None:
+    with pytest.raises(error, match=part):
+        call()

@@ -329,3 +329,30 @@ def test_least_squares_tells_residuals_and_rank():
     for name in ("solution", "residuals", "rank", "singular_values"):
         np.testing.assert_allclose(getattr(found, name).numpy(), getattr(expected, name).numpy(), rtol=1e-9, atol=1e-12)
     assert tg.linalg.lstsq(tg.ones(2, 2), tg.ones(2, 1)).residuals.shape == (0,)
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (2, 25, 12)])
+def test_a_sketch_finds_the_largest_singular_values(shape: tuple[int, ...]) -> None:
+    tg.manual_seed(0)
+    size, k = min(shape[-2:]), 5
+    fall = 0.5 ** tg.arange(size, dtype=tg.float64)
+    u, v = (tg.linalg.qr(tg.randn(*shape[:-2], n, size, dtype=tg.float64)).Q for n in shape[-2:])
+    x = u * fall @ v.mT
+    found = tg.svd_lowrank(x, q=k + 2)
+    assert found.U.shape == (*shape[:-1], k + 2) and found.V.shape == (*shape[:-2], shape[-1], k + 2)
+    assert tg.allclose(found.S[..., :k], fall[:k].expand_as(found.S[..., :k]), rtol=1e-4)
+    rest = x - found.U * found.S.unsqueeze(-2) @ found.V.mT
+    assert float(rest.abs().max()) < 2 * float(fall[k + 2])
+    mean = x.mean(-2, keepdim=True)
+    centred = tg.pca_lowrank(x, q=size, niter=1)
+    assert tg.allclose(centred.S, tg.linalg.svdvals(x - mean), atol=1e-12)
+    assert tg.allclose(tg.svd_lowrank(x, q=size, M=mean).S, centred.S, atol=1e-12)
+
+
+def test_wrong_sizes_of_a_sketch_are_refused() -> None:
+    x = tg.randn(4, 3)
+    for call in (lambda: tg.svd_lowrank(x), lambda: tg.pca_lowrank(x, q=4)):
+        with pytest.raises(ValueError, match=r"q must lie between 0 and min\(M, N\) = 3"):
+            call()
+    with pytest.raises(ValueError, match="niter must not be negative"):
+        tg.pca_lowrank(x, niter=-1)

@@ -36,6 +36,7 @@ DRAWS = {
     "cauchy_": lambda g: tg.zeros(50).cauchy_(generator=g),
     "random_": lambda g: tg.zeros(50).random_(generator=g),
     "poisson": lambda g: tg.poisson(tg.full((50,), 9.0), generator=g),
+    "binomial": lambda g: tg.binomial(tg.full((50,), 40.0), tg.tensor(0.5), g),
 }
 
 
@@ -148,6 +149,8 @@ def test_frequencies_of_integers_and_classes() -> None:
     events = {k: math.exp(-1.5) * 1.5**k / math.factorial(k) for k in range(4)}
     events[4] = 1 - sum(events.values())  # four or more
     assert_frequencies(tg.poisson(tg.full((n,), 1.5)).clamp(max=4).numpy(), events)
+    successes = {k: math.comb(3, k) * 0.3**k * 0.7 ** (3 - k) for k in range(4)}
+    assert_frequencies(tg.binomial(tg.full((n,), 3.9), tg.tensor(0.3)).numpy(), successes)  # counts are rounded down
     weights = tg.tensor([[1.0, 0.0, 3.0], [0.0, 5.0, 0.0]])
     drawn = tg.multinomial(weights, n, replacement=True).numpy()
     assert_frequencies(drawn[0], {0: 0.25, 1: 0.0, 2: 0.75})
@@ -227,6 +230,9 @@ def test_types_and_leaves() -> None:
         (lambda: tg.zeros(2).random_(3, 3), ValueError, "range 3 to 3 is empty"),
         (lambda: tg.poisson(tg.tensor([-1.0])), ValueError, "not negative"),
         (lambda: tg.poisson(tg.tensor([1])), TypeError, "floating point, got tg.int64"),
+        (lambda: tg.binomial(tg.tensor([-1.0]), tg.tensor([0.5])), ValueError, "binomial: every count"),
+        (lambda: tg.binomial(tg.tensor([1.0]), tg.tensor([1.5])), ValueError, "binomial: every element of prob"),
+        (lambda: tg.binomial(tg.tensor([1]), tg.tensor([0.5])), TypeError, "binomial: count and prob"),
         (lambda: tg.zeros(2).uniform_(2, 1), ValueError, "interval from 2 to 1 is empty"),
         (lambda: tg.manual_seed(1.5), TypeError, "expected an integer, got 1.5"),
         (lambda: tg.manual_seed(2**64), ValueError, "64 bits"),

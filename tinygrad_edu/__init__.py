@@ -49,7 +49,7 @@ from tinygrad_edu.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from tinygrad_edu.sharing import as_tensor, asarray, from_dlpack, from_numpy
+from tinygrad_edu.sharing import as_tensor, asarray, from_dlpack, from_numpy, frombuffer
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.values import Size
 
@@ -101,7 +101,9 @@ from tinygrad_edu.legacy import (
 from tinygrad_edu.model_summary import summary
 from tinygrad_edu.multiply_adds import count_multiply_adds
 from tinygrad_edu.ops.activation import log_softmax, softmax
-from tinygrad_edu.ops.counting import bincount, histc, histogram
+from tinygrad_edu.ops.calculus import cumulative_trapezoid, diff, gradient, trapezoid
+from tinygrad_edu.ops.calculus import trapezoid as trapz
+from tinygrad_edu.ops.counting import bincount, histc, histogram, histogramdd
 from tinygrad_edu.ops.decompositions import cholesky, qr
 from tinygrad_edu.ops.decompositions import svd_with_v as svd
 from tinygrad_edu.ops.diagonal import diag, diag_embed, diagflat, diagonal, trace
@@ -260,6 +262,7 @@ from tinygrad_edu.ops.joining import (
 from tinygrad_edu.ops.linalg import bmm, dot, matmul, mm, mv, outer
 from tinygrad_edu.ops.linalg import dot as vdot
 from tinygrad_edu.ops.linalg import outer as ger
+from tinygrad_edu.ops.low_rank import pca_lowrank, svd_lowrank
 from tinygrad_edu.ops.lu import cholesky_inverse
 from tinygrad_edu.ops.masking import masked_fill, masked_scatter, masked_select
 from tinygrad_edu.ops.matrix import cholesky_solve, det, inverse, logdet, matrix_power, slogdet
@@ -319,14 +322,10 @@ from tinygrad_edu.ops.scan import (
     cummin,
     cumprod,
     cumsum,
-    cumulative_trapezoid,
-    diff,
     logcumsumexp,
-    trapezoid,
 )
-from tinygrad_edu.ops.scan import trapezoid as trapz
 from tinygrad_edu.ops.scatter import index_add, index_copy, index_fill, index_put, put, scatter, scatter_add
-from tinygrad_edu.ops.scatter_reduce import scatter_reduce
+from tinygrad_edu.ops.scatter_reduce import index_reduce, scatter_reduce
 from tinygrad_edu.ops.searching import argwhere, bucketize, isin, nonzero, searchsorted
 from tinygrad_edu.ops.shape import (
     adjoint,
@@ -371,6 +370,7 @@ from tinygrad_edu.printing import get_printoptions, printoptions, set_printoptio
 from tinygrad_edu.random import (
     Generator,
     bernoulli,
+    binomial,
     get_rng_state,
     initial_seed,
     manual_seed,
@@ -416,6 +416,7 @@ from tinygrad_edu.small_functions import (
     unravel_index,
     unsafe_chunk,
     unsafe_split,
+    unsafe_split_with_sizes,
 )
 from tinygrad_edu.threads import get_num_threads, set_num_threads
 
@@ -434,6 +435,7 @@ from tinygrad_edu.nn.functional import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
@@ -528,6 +530,7 @@ __all__ = [
     "bfloat16",
     "bilinear",
     "bincount",
+    "binomial",
     "bitwise_and",
     "bitwise_left_shift",
     "bitwise_not",
@@ -572,6 +575,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -647,6 +651,7 @@ __all__ = [
     "frexp",
     "from_dlpack",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
     "gather",
@@ -660,6 +665,7 @@ __all__ = [
     "get_num_threads",
     "get_printoptions",
     "get_rng_state",
+    "gradient",
     "greater",
     "greater_equal",
     "group_norm",
@@ -671,6 +677,7 @@ __all__ = [
     "heaviside",
     "histc",
     "histogram",
+    "histogramdd",
     "hsplit",
     "hstack",
     "hypot",
@@ -682,6 +689,7 @@ __all__ = [
     "index_copy",
     "index_fill",
     "index_put",
+    "index_reduce",
     "index_select",
     "inf",
     "inference_mode",
@@ -799,6 +807,7 @@ __all__ = [
     "optim",
     "outer",
     "pairwise_distance",
+    "pca_lowrank",
     "pdist",
     "permute",
     "pi",
@@ -891,6 +900,7 @@ __all__ = [
     "sum",
     "summary",
     "svd",
+    "svd_lowrank",
     "swapaxes",
     "swapdims",
     "t",
@@ -927,6 +937,7 @@ __all__ = [
     "unravel_index",
     "unsafe_chunk",
     "unsafe_split",
+    "unsafe_split_with_sizes",
     "unsqueeze",
     "use_deterministic_algorithms",
     "utils",

@@ -9,6 +9,7 @@ from tinygrad_edu import random_inplace as rn
 from tinygrad_edu.elementwise_methods import ElementwiseMethods, in_place
 from tinygrad_edu.ops import (
     activation,
+    calculus,
     convert,
     counting,
     decompositions,
@@ -62,7 +63,7 @@ class Methods(ElementwiseMethods):
     norm, dist, renorm, renorm_ = norms.norm, norms.dist, norms.renorm, norms.renorm_
     cov, corrcoef, sum_to_size = statistics.cov, statistics.corrcoef, reduce.sum_to_size
     cumsum, cumprod, logcumsumexp = scan.cumsum, scan.cumprod, scan.logcumsumexp
-    cummax, cummin, diff = scan.cummax, scan.cummin, scan.diff
+    cummax, cummin, diff = scan.cummax, scan.cummin, calculus.diff
 
     # Order
     argsort, sort, msort, topk, kthvalue = sorting.argsort, sorting.sort, sorting.msort, sorting.topk, sorting.kthvalue
@@ -120,6 +121,7 @@ class Methods(ElementwiseMethods):
     # Indexing
     gather, index_select, take, take_along_dim = ga.gather, ga.index_select, ga.take, ga.take_along_dim
     scatter, scatter_add, scatter_reduce = sc.scatter, sc.scatter_add, sr.scatter_reduce
+    index_reduce, index_reduce_ = sr.index_reduce, sr.index_reduce_
     index_add, index_copy, index_fill = sc.index_add, sc.index_copy, sc.index_fill
     index_put, put = sc.index_put, sc.put
     masked_fill, masked_select = masking.masked_fill, masking.masked_select

@@ -21,11 +21,13 @@ from tinygrad_edu.generator import (
     set_rng_state,
 )
 from tinygrad_edu.ops._types import demand, new_shape
+from tinygrad_edu.ops.shape import broadcast_tensors
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "Generator",
     "bernoulli",
+    "binomial",
     "default_generator",
     "fork_rng",
     "get_rng_state",
@@ -304,6 +306,39 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         raise ValueError(wrong)
     draws = _draw("bernoulli", "random_uniform", tuple(input.shape), float32, input.device, generator)
     return (draws.double() < chances).to(input.dtype)
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """How many of ``count`` trials succeed, each with probability ``prob``: P(k) = C(n, k) pᵏ (1 - p)ⁿ⁻ᵏ, in the type of ``count``.
+
+    Parameters
+    ----------
+    count, prob : Tensor
+        Of floating point and one type; they broadcast. Counts are rounded down.
+
+    Raises
+    ------
+    TypeError
+        When the types differ, or are not of floating point.
+    ValueError
+        When a count is negative or not finite, or a probability lies outside of 0 to 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.binomial(tg.tensor([10.0, 10.0]), tg.tensor([0.0, 1.0]))
+    tensor([ 0., 10.])
+    """
+    if not count.is_floating_point() or prob.dtype is not count.dtype:
+        raise TypeError(
+            f"binomial: count and prob must be of one floating-point type, got {count.dtype} and {prob.dtype}"
+        )
+    trials, chances = (t.detach().double() for t in broadcast_tensors(count, prob))
+    demand((trials >= 0) & trials.isfinite(), "binomial: every count must be finite and not negative")
+    demand((chances >= 0) & (chances <= 1), "binomial: every element of prob must be a probability between 0 and 1")
+    generator, xp = _source(count.device, generator)
+    drawn = xp.random_binomial(generator._raw, trials.long()._data, chances._data)
+    return Tensor._wrap(drawn).to(count.dtype)
 
 
 def poisson(input: Tensor, *, generator: Generator | None = None) -> Tensor:

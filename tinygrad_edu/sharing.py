@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_edu import backends
 from tinygrad_edu.creation import tensor
 from tinygrad_edu.device import resolve
-from tinygrad_edu.dtypes import from_raw
+from tinygrad_edu.dtypes import from_raw, to_dtype
 from tinygrad_edu.errors import describe
 from tinygrad_edu.interchange import borrowed
 from tinygrad_edu.tensor import Tensor
@@ -36,6 +36,54 @@ def from_numpy(array: Any) -> Tensor:
     if not backends.is_array(array) or backends.of(array) is not cpu:
         raise TypeError(f"from_numpy: expected a NumPy array, got {describe(array)}")
     return _on(array)
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A CPU tensor of one dimension on the memory of a buffer, such as ``bytes``, ``bytearray``, ``array`` or ``mmap``.
+
+    Of a buffer that is read-only, the tensor cannot be written to.
+
+    Parameters
+    ----------
+    buffer : object with the buffer protocol
+    dtype : dtype
+        As what its bytes are read, in the byte order of the machine.
+    count : int, default -1
+        How many elements; -1 for all that there are, the rest of the bytes then being a multiple of the element's size.
+    offset : int, default 0
+        How many bytes to skip first.
+    requires_grad : bool, default False
+
+    Raises
+    ------
+    TypeError
+        When it is no buffer, or a type that has no place in one.
+    ValueError
+        When the buffer is empty, or too short.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> memory = bytearray([1, 0, 2, 0])
+    >>> x = tg.frombuffer(memory, dtype=tg.int16)
+    >>> x[0] = 3
+    >>> x, memory[0]
+    (tensor([3, 2], dtype=tg.int16), 3)
+    """
+    kind = to_dtype(dtype)
+    try:
+        memory = memoryview(buffer).cast("B")
+    except TypeError as error:
+        raise TypeError(f"frombuffer: expected a buffer in one piece, got {describe(buffer)} ({error})") from None
+    host = backends.get("cpu")
+    element = host.dtype(kind.name)
+    size = kind.itemsize
+    left = len(memory) - offset
+    n = left // size if count == -1 else count
+    if not memory or offset < 0 or n <= 0 or n * size > left or (count == -1 and left % size):
+        wanted = "a number of" if count == -1 else count
+        raise ValueError(f"frombuffer: {len(memory)} bytes, read from {offset} on, are not {wanted} elements of {kind}")
+    return _on(host.from_buffer(memory[offset : offset + n * size], element)).requires_grad_(requires_grad)
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:

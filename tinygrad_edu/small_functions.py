@@ -42,6 +42,7 @@ __all__ = [
     "unravel_index",
     "unsafe_chunk",
     "unsafe_split",
+    "unsafe_split_with_sizes",
 ]
 
 
@@ -172,6 +173,12 @@ def unsafe_split(input: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, 
     """The same as :func:`split`."""
     check_tensors("unsafe_split", input=input)
     return tuple(input.split(split_size, dim))
+
+
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """The same as :func:`split_with_sizes`."""
+    check_tensors("unsafe_split_with_sizes", input=input)
+    return tuple(input.split_with_sizes(split_sizes, dim))
 
 
 def is_anomaly_enabled() -> bool:

@@ -14,6 +14,7 @@ from tinygrad_edu import _state, backends
 from tinygrad_edu._state import modes, swap
 from tinygrad_edu.accumulation import accumulate, is_fresh, own_tensor
 from tinygrad_edu.anomaly import check_gradients, unlock
+from tinygrad_edu.autograd.batched import row_by_row
 from tinygrad_edu.cotangents import as_list, start_nodes
 from tinygrad_edu.custom import user_backward
 from tinygrad_edu.derivative import graph_backward
@@ -78,6 +79,7 @@ def grad(
     create_graph: bool = False,
     only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
     """Return the gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
@@ -95,6 +97,8 @@ def grad(
         Old scripts say it; False is refused, since gradients of other leaves are never accumulated here.
     allow_unused : bool, optional
         Return None for an input that the outputs do not depend on, instead of raising.
+    is_grads_batched : bool
+        Each cotangent has one more dimension in front, and so have the results: one walk for each of its slices.
     materialize_grads : bool
         Return zeros instead of None.
 
@@ -108,11 +112,12 @@ def grad(
     (12.0, 12.0)
     """
     if materialize_grads and allow_unused is False:
-        raise ValueError(
-            "grad: materialize_grads=True returns zeros for unused inputs; allow_unused=False contradicts it"
-        )
+        raise ValueError("grad: allow_unused=False contradicts materialize_grads=True, zeros for unused inputs")
     if not only_inputs:
         raise ValueError("grad: only_inputs=False is not supported; use backward() for the gradients of all leaves")
+    if is_grads_batched:
+        settings = create_graph, True, allow_unused, False, materialize_grads
+        return row_by_row(grad, outputs, inputs, as_list(grad_outputs), _retain(retain_graph, create_graph), settings)
     wanted = as_list(inputs)
     roots = start_nodes(as_list(outputs), as_list(grad_outputs), create_graph)
     found = _captured(roots, wanted, _retain(retain_graph, create_graph), create_graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -177,37 +178,113 @@ def histogram(
     if kind_of(input).category != 2:
         raise TypeError(f"histogram: expected a floating-point tensor, got {describe(input)}")
     x = ravel(input.detach())
-    if isinstance(bins, function.Tensor):
-        edges = bins.detach()
-        if range is not None or len(edges.shape) != 1 or not edges.numel() or edges.dtype is not x.dtype:
-            raise ValueError(
-                f"histogram: edges must be a vector of the type of input, without range, got {describe(bins)}"
-            )
-    else:
-        edges = _even_edges(x, bins, range)
-    counted = x.new_ones(x.shape) if weight is None else ravel(weight.detach())
-    if counted.shape != x.shape or counted.dtype is not x.dtype:
-        raise ValueError(f"histogram: weight must be like input, got {describe(weight)} for {describe(input)}")
-    n = edges.numel() - 1
+    edges = _edges("histogram", x, bins, range)
+    counted = _counted("histogram", x, weight)
     inside = (x >= edges[0]) & (x <= edges[-1])
-    place = (searchsorted(edges, x[inside], right=True) - 1).clamp(max=n - 1)
-    hist = placed(counted[inside], (place._data,), (n,))
+    hist = placed(counted[inside], (_interval(edges, x[inside])._data,), (edges.numel() - 1,))
     if density:
         hist = hist / hist.sum() / (edges[1:] - edges[:-1])
     return HistogramAndEdges(hist, edges)
 
 
-def _even_edges(x: Tensor, bins: Any, range: Sequence[float] | None) -> Tensor:
+class HistogramAndAllEdges(NamedTuple):
+    """What :func:`histogramdd` returns: ``hist``, and in ``bin_edges`` the edges of each dimension."""
+
+    hist: Any
+    bin_edges: Any
+
+
+def histogramdd(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Sequence[float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> HistogramAndAllEdges:
+    """How many points of D coordinates lie in each cell of a grid; :func:`histogram` in D dimensions. No gradient passes.
+
+    Parameters
+    ----------
+    input : Tensor, (…, D)
+        The points.
+    bins : int, D ints, or D Tensors
+        How many equal intervals, for all dimensions or for each; or the edges of each in ascending order.
+    range : 2 D floats, optional
+        The outermost edges of each dimension, one after the other; by default the smallest and largest coordinates.
+    weight : Tensor, (…,), optional
+        How much each point counts.
+    density : bool
+        Divide by the sum and by the volumes of the cells, so that the integral is 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> points = tg.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0], [2.0, 2.0]])
+    >>> tg.histogramdd(points, bins=[3, 3], range=(0, 3, 0, 3), weight=tg.tensor([1.0, 2.0, 4.0, 8.0])).hist
+    tensor([[0., 1., 0.],
+            [2., 0., 0.],
+            [4., 0., 8.]])
+    """
+    if kind_of(input).category != 2 or len(input.shape) < 2 or not input.shape[-1]:
+        raise ValueError(f"histogramdd: expected floating-point numbers of shape (…, D), got {describe(input)}")
+    d = input.shape[-1]
+    points = input.detach().reshape(-1, d)
+    each = list(bins) if isinstance(bins, (tuple, list)) else [bins] * d
+    if len(each) != d or (range is not None and len(range) != 2 * d):
+        raise ValueError(f"histogramdd: bins and range must be given for each of {d} coordinates")
+    axes = builtins.range(d)
+    ends = [None if range is None else range[2 * i : 2 * i + 2] for i in axes]
+    edges = [_edges("histogramdd", points[:, i], each[i], ends[i]) for i in axes]
+    counted = _counted("histogramdd", points[:, 0], weight)
+    inside = points.new_ones(points.shape[0], dtype="bool")
+    for i in axes:
+        inside = inside & (points[:, i] >= edges[i][0]) & (points[:, i] <= edges[i][-1])
+    places = tuple(_interval(edges[i], points[:, i][inside])._data for i in axes)
+    hist = placed(counted[inside], places, tuple(e.numel() - 1 for e in edges))
+    if density:
+        hist = hist / hist.sum()
+        for i in axes:
+            hist = hist / (edges[i][1:] - edges[i][:-1]).reshape([-1 if j == i else 1 for j in axes])
+    return HistogramAndAllEdges(hist, tuple(edges))
+
+
+def _edges(name: str, x: Tensor, bins: Any, range: Sequence[float] | None) -> Tensor:
+    """The edges of intervals: given, or equal ones."""
+    if not isinstance(bins, function.Tensor):
+        return _even_edges(name, x, bins, range)
+    edges = bins.detach()
+    if range is not None or len(edges.shape) != 1 or not edges.numel() or edges.dtype is not x.dtype:
+        raise ValueError(f"{name}: edges must be a vector of the type of input, without range, got {describe(bins)}")
+    return edges
+
+
+def _counted(name: str, x: Tensor, weight: Tensor | None) -> Tensor:
+    """How much each element counts."""
+    counted = x.new_ones(x.shape) if weight is None else ravel(weight.detach())
+    if counted.shape != x.shape or counted.dtype is not x.dtype:
+        raise ValueError(f"{name}: weight must be one number of the type of input for each, got {describe(weight)}")
+    return counted
+
+
+def _interval(edges: Tensor, x: Tensor) -> Tensor:
+    """The number of the interval that each element, which lies in one, lies in."""
+    return (searchsorted(edges, x, right=True) - 1).clamp(max=edges.numel() - 2)
+
+
+def _even_edges(name: str, x: Tensor, bins: Any, range: Sequence[float] | None) -> Tensor:
     """The edges of equal intervals."""
     from tinygrad_edu.creation import linspace
 
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise ValueError(f"histogram: bins must be a positive number or the edges, got {describe(bins)}")
-    low, high = (0.0, 0.0) if range is None else (float(range[0]), float(range[1]))
+        raise ValueError(f"{name}: bins must be a positive number or the edges, got {describe(bins)}")
+    low, high = (
+        (0.0, 1.0) if range is None else (float(range[0]), float(range[1]))
+    )  # 0 to 1 where there are no elements
     if range is None and x.numel():
         low, high = x.min().item(), x.max().item()
     if low == high:
         low, high = low - 0.5, high + 0.5
     if not (low < high and high - low < float("inf")):
-        raise ValueError(f"histogram: the range {low} to {high} is not finite, or empty")
+        raise ValueError(f"{name}: the range {low} to {high} is not finite, or empty")
     return linspace(low, high, bins + 1, dtype=x.dtype, device=x.device)

@@ -1,4 +1,4 @@
-"""Running reductions along one dimension: sums, products, extremes, and their opposite, differences."""
+"""Running reductions along one dimension: sums, products, extremes."""
 
 from __future__ import annotations
 
@@ -233,74 +233,3 @@ def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
 def cummin(input: Tensor, dim: int) -> ValuesAndIndices:
     """The smallest element so far along ``dim`` and where it stands: (values, indices); ties as in :func:`cummax`."""
     return _running_extreme(input, dim, False)
-
-
-def diff(
-    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
-) -> Tensor:
-    """Differences of neighbours along ``dim``, ``n`` times: out[k] = x[k+1] - x[k]; of booleans, whether they differ.
-
-    Parameters
-    ----------
-    prepend, append : Tensor, optional
-        What to join to the front and the end first.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> tg.diff(tg.tensor([1.0, 4.0, 9.0]))
-    tensor([3., 5.])
-    """
-    if not shape_of(input):
-        raise ValueError("diff: expected a tensor with at least one dimension")
-    if n < 0:
-        raise ValueError(f"diff: the order must not be negative, got n = {n}")
-    axis = axis_of(dim, len(input.shape))
-    parts = [p for p in (prepend, input, append) if p is not None]
-    x = cat(parts, axis) if len(parts) > 1 else input
-    for _ in range(min(n, x.shape[axis])):
-        size = x.shape[axis]
-        later, earlier = narrow(x, axis, min(1, size), max(size - 1, 0)), narrow(x, axis, 0, max(size - 1, 0))
-        x = later != earlier if kind_of(x).category == 0 else later - earlier
-    return clone(x) if n == 0 else x
-
-
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
-    """The integral of ``y`` along ``dim`` by the trapezoidal rule: Σ (x[k+1] - x[k]) (y[k+1] + y[k]) / 2.
-
-    Parameters
-    ----------
-    x : Tensor, optional
-        The points, of one dimension or broadcastable to ``y``; by default they are ``dx`` apart.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> tg.trapezoid(tg.tensor([1.0, 2.0, 3.0]))
-    tensor(4.)
-    """
-    from tinygrad_edu.ops.reduce import sum as sum_
-
-    return sum_(_trapezoids("trapezoid", y, x, dx, dim), dim)
-
-
-def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
-    """The running integral of ``y`` along ``dim`` by the trapezoidal rule; one element shorter than ``y``."""
-    return cumsum(_trapezoids("cumulative_trapezoid", y, x, dx, dim), dim)
-
-
-def _trapezoids(name: str, y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
-    """The area of each strip."""
-    if not shape_of(y):
-        raise ValueError(f"{name}: expected a tensor with at least one dimension")
-    axis = axis_of(dim, len(y.shape))
-    size = y.shape[axis]
-    width: Any = dx
-    if x is not None:
-        if len(shape_of(x)) == 1:
-            if x.shape[0] != size:
-                raise ValueError(f"{name}: {x.shape[0]} points for {size} values along dim {dim}")
-            x = x.reshape(tuple(-1 if i == axis else 1 for i in range(len(y.shape))))
-        width = diff(x, dim=axis - len(y.shape))
-    count = max(size - 1, 0)
-    return (narrow(y, axis, min(1, size), count) + narrow(y, axis, 0, count)) * width / 2

@@ -140,7 +140,7 @@ def scatter_add_(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter("scatter_add", input, dim, index, src, True, add=True)
 
 
-def _into_slices(name: str, input: Tensor, dim: int, index: Any, source: Any) -> tuple[Any, Any, Any]:
+def into_slices(name: str, input: Tensor, dim: int, index: Any, source: Any) -> tuple[Any, Any, Any]:
     """Input, index and source for writing whole slices, checked."""
     x, axis, raw = slices(name, input, dim, index)
     same_dtype(name, input, source)
@@ -152,7 +152,7 @@ def _into_slices(name: str, input: Tensor, dim: int, index: Any, source: Any) ->
 
 def _index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, alpha: float, here: bool) -> Any:
     """Both forms of ``index_add``."""
-    x, full, value = _into_slices("index_add", input, dim, index, source)
+    x, full, value = into_slices("index_add", input, dim, index, source)
     out = write_sum(x, full, value if alpha == 1 else value * alpha, here)
     return input if here else shaped(out, tuple(input.shape))
 
@@ -176,7 +176,7 @@ def index_add_(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha:
 
 def _index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, here: bool) -> Any:
     """Both forms of ``index_copy``."""
-    x, full, value = _into_slices("index_copy", input, dim, index, source)
+    x, full, value = into_slices("index_copy", input, dim, index, source)
     out = write(x, full, value, here)
     return input if here else shaped(out, tuple(input.shape))
 

@@ -12,7 +12,7 @@ from tinygrad_edu.ops.elementwise import div
 from tinygrad_edu.ops.gather import elements, shaped
 from tinygrad_edu.ops.indexing import IndexAdd, SetItem, getitem
 from tinygrad_edu.ops.reduce import prod
-from tinygrad_edu.ops.scatter import same_dtype
+from tinygrad_edu.ops.scatter import into_slices, same_dtype
 from tinygrad_edu.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def _product(x: Any, value: Any, index: Any) -> Any:
     places = ns.getitem(ns.reshape(ns.arange(x.numel()), tuple(x.shape)), index)
     # The k-th value for a place stands in row k of a table, so that nothing is named twice and zeros stay exact.
     row = ns.reshape(ns.occurrences(ns.reshape(places, (-1,))), places.shape)
-    table = x.new_ones((int(ns.max(row)) + 1, *x.shape))
-    return x * prod(run(SetItem(), (table, value, (row, *index))), 0)
+    table = x.new_ones((int(ns.max(row)) + 1, x.numel()))
+    return x * reshape(prod(run(SetItem(), (table, value, (row, places))), 0), tuple(x.shape))
 
 
 def _mean(x: Any, value: Any, index: Any, start: Any) -> Any:
@@ -75,6 +75,21 @@ def _neutral(reduce: str, x: Any) -> Any:
         return -float("inf") if reduce == "amax" else float("inf")
     info = xp(x._data).iinfo(x._data.dtype)
     return int(info.min if reduce == "amax" else info.max)
+
+
+def _combined(x: Any, value: Any, full: Any, reduce: str, include_self: bool) -> Any:
+    """``x`` with what the values at an index make of its elements."""
+    if not include_self:
+        x = run(SetItem(), (x.clone(), x.new_full((), _neutral(reduce, x)), full))
+    if reduce == "sum":
+        return run(IndexAdd(), (x, value, full))
+    if reduce == "mean":
+        ns = xp(x._data)
+        start = ns.ones(tuple(x.shape), dtype=ns.int64)
+        return _mean(x, value, full, start if include_self else ns.setitem(start, full, 0))
+    if reduce == "prod":
+        return _product(x, value, full)
+    return run(Extreme(), (x, value, full, "maximum" if reduce == "amax" else "minimum"))
 
 
 def scatter_reduce(
@@ -118,18 +133,7 @@ def scatter_reduce(
     if full is None or 0 in index.shape:
         return input.clone()
     value = getitem(src, tuple(slice(n) for n in index.shape)) if src.shape else reshape(src, (1,))
-    if not include_self:
-        x = run(SetItem(), (x.clone(), x.new_full((), _neutral(reduce, x)), full))
-    if reduce == "sum":
-        out = run(IndexAdd(), (x, value, full))
-    elif reduce == "mean":
-        ns = xp(x._data)
-        start = ns.ones(tuple(x.shape), dtype=ns.int64)
-        out = _mean(x, value, full, start if include_self else ns.setitem(start, full, 0))
-    elif reduce == "prod":
-        out = _product(x, value, full)
-    else:
-        out = run(Extreme(), (x, value, full, "maximum" if reduce == "amax" else "minimum"))
+    out = _combined(x, value, full, reduce, include_self)
     return shaped(out, tuple(input.shape))
 
 
@@ -138,3 +142,51 @@ def scatter_reduce_(
 ) -> Tensor:
     """In-place :func:`scatter_reduce`."""
     return inplace.rebind(input, scatter_reduce(input, dim, index, src, reduce, include_self=include_self))
+
+
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """Combine the slices ``index`` of a copy along ``dim`` with those of ``source``, as :func:`scatter_reduce` does with elements.
+
+    For dim = 0 out[index[i]] = reduce(out[index[i]], source[i]).
+
+    Parameters
+    ----------
+    index : Tensor
+        A vector of integers, one for each slice of ``source``.
+    source : Tensor
+        In the shape of ``input`` but for the size along ``dim``.
+    reduce : {"prod", "mean", "amax", "amin"}
+        How. Equal extremes share the gradient evenly. For sums there is :func:`index_add`.
+    include_self : bool
+        Whether the elements of ``input`` count, too; those at places that the index does not name stay in any case.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not go together.
+    IndexError
+        When an index is out of range.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> rows, index = tg.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 0.0]]), tg.tensor([0, 1, 0])
+    >>> tg.index_reduce(tg.ones(2, 2), 0, index, rows, "prod")
+    tensor([[5., 0.],
+            [3., 4.]])
+    """
+    if reduce not in REDUCTIONS[1:]:
+        raise ValueError(f"index_reduce: reduce must be one of {', '.join(REDUCTIONS[1:])}, got {reduce!r}")
+    x, full, value = into_slices("index_reduce", input, dim, index, source)
+    if not value.numel():
+        return input.clone()
+    return shaped(_combined(x, value, full, reduce, include_self), tuple(input.shape))
+
+
+def index_reduce_(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """In-place :func:`index_reduce`."""
+    return inplace.rebind(input, index_reduce(input, dim, index, source, reduce, include_self=include_self))

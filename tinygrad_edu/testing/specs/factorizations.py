@@ -100,6 +100,13 @@ def _svd_of_numpy(x: Any) -> tuple[Any, ...]:
     return u * u, s * s, np.swapaxes(vh, -1, -2) ** 2
 
 
+def _largest(function: Any, x: Any, **settings: Any) -> Tensor:
+    """All singular values, from the same random vectors each time."""
+    tg.manual_seed(0)
+    found: Tensor = function(x, q=min(x.shape[-2:]), **settings).S
+    return found
+
+
 ORDER = 3
 
 SPECS = [
@@ -182,5 +189,27 @@ SPECS = [
         dtypes=FLOATS,
         errors=(NO_MATRIX,),
         domain="matrices of full rank with distinct singular values",
+    ),
+    OpSpec(
+        "svd_lowrank",
+        lambda x: _largest(tg.svd_lowrank, x),
+        regular(square=False),
+        lambda x: np.linalg.svd(x, compute_uv=False),
+        rtol=1e-9,
+        dtypes="float64",
+        draws=True,
+        errors=bad(ValueError, "expected a matrix", zeros(3)),
+        notes="checked with as many columns as there are, where it is exact whatever is drawn",
+    ),
+    OpSpec(
+        "pca_lowrank",
+        lambda x: _largest(tg.pca_lowrank, x, center=False),
+        regular(square=False),
+        lambda x: np.linalg.svd(x, compute_uv=False),
+        rtol=1e-9,
+        dtypes="float64",
+        draws=True,
+        errors=bad(ValueError, "expected a matrix", zeros(3)),
+        notes="checked with as many columns as there are, where it is exact whatever is drawn",
     ),
 ]

@@ -71,6 +71,11 @@ def _index_add(x: Any, axis: int, places: Any, source: Any) -> Any:
     return _changed(x, lambda out: np.add.at(out, (*[slice(None)] * axis, places), source))
 
 
+def _index_reduce(x: Any, axis: int, places: Any, source: Any, how: str, include_self: bool) -> Any:
+    every = np.broadcast_to(places.reshape([-1 if i == axis else 1 for i in range(x.ndim)]), source.shape)
+    return _scatter_reduce(x, axis, every, source, how, include_self)
+
+
 def _index_copy(x: Any, axis: int, places: Any, source: Any) -> Any:
     return _changed(x, _assign((*[slice(None)] * axis, places), source))
 
@@ -174,6 +179,24 @@ def _slices(draw: Any, x: Tensor, distinct: bool = False) -> tuple[int, Tensor, 
     else:
         places = whole(draw, (draw(st.integers(1, 3)),), 0, n)
     return axis, places, (*x.shape[:axis], len(places), *x.shape[axis + 1 :])
+
+
+def _index_reduce_arguments(draw: Any, x: Tensor) -> tuple[Any, ...]:
+    axis, places, shape = _slices(draw, x)
+    return axis, places, draw(tensors(shape)), draw(st.sampled_from(["prod", "mean"])), draw(st.booleans())
+
+
+@st.composite
+def _extreme_slices(draw: Any, ties: bool = False) -> tuple[Any, ...]:
+    shape, count = draw(shapes(1, 2)), draw(st.integers(1, 3))
+    source = (*shape[:-1], count)
+    n = math.prod(shape)
+    every = draw(separated((n + math.prod(source),)))
+    x, src = every[:n].reshape(shape).clone(), every[n:].reshape(source).clone()
+    if ties:
+        x, src = tg.ones(shape, dtype=tg.float64), tg.ones(source, dtype=tg.float64)
+    how = draw(st.sampled_from(["amax", "amin"]))
+    return x, len(shape) - 1, whole(draw, (count,), 0, shape[-1]), src, how, draw(st.booleans())
 
 
 def _slices_and_source(distinct: bool) -> Any:
@@ -342,6 +365,31 @@ WRITING = [
         inplace="index_add_",
         torch="index_add",
         errors=bad(IndexError, "index_add: index -1", zeros(3), 0, index(-1), zeros(1)),
+    ),
+    OpSpec(
+        "index_reduce",
+        lambda x, axis, places, src, how, include: tg.index_reduce(x, axis, places, src, how, include_self=include),
+        with_tensor(_index_reduce_arguments, 1),
+        _index_reduce,
+        rtol=1e-10,
+    ),
+    OpSpec(
+        "index_reduce (extremes)",
+        lambda x, axis, places, src, how, include: tg.index_reduce(x, axis, places, src, how, include_self=include),
+        _extreme_slices(),
+        _index_reduce,
+        kinks=_extreme_slices(ties=True),
+        errors=bad(ValueError, "reduce must be one of", zeros(3), 0, index(0), zeros(1), "sum", True),
+        notes="Equal extremes share the gradient evenly.",
+    ),
+    OpSpec(
+        "Tensor.index_reduce_",
+        lambda x, axis, places, src, how, include: x.clone().index_reduce_(
+            axis, places, src, how, include_self=include
+        ),
+        with_tensor(_index_reduce_arguments, 1),
+        _index_reduce,
+        rtol=1e-10,
     ),
     OpSpec(
         "index_copy",

@@ -283,20 +283,7 @@ def _cumulated(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, dim: function(x, axis=dim) if x.ndim else x
 
 
-@st.composite
-def _differences(draw: Any) -> tuple[Any, ...]:
-    """A tensor, an order and a dimension."""
-    x, dim = draw(some.with_axis(some.tensors(min_dims=1)))
-    return x, draw(st.integers(0, 2)), dim
-
-
-def _strips(y: Any, d: int) -> Any:
-    """The running sum of the areas of strips."""
-    return np.cumsum((np.delete(y, 0, d) + np.delete(y, -1, d)) / 2, axis=d) if y.size else np.diff(y, axis=d)
-
-
 _AXIS = some.with_axis(_ANY)
-_LINE = some.with_axis(some.tensors(min_dims=1))
 _LAST = "the last of several equal elements is named, and gets the whole gradient"
 
 SCANS = [
@@ -319,33 +306,6 @@ SCANS = [
     ),
     reduction(
         "cummin", some.with_axis(APART), _running(np.minimum, np.less_equal), kinks=some.with_axis(tied()), notes=_LAST
-    ),
-    reduction(
-        "diff",
-        _differences(),
-        lambda x, n, dim: np.diff(x, n, axis=dim),
-        errors=(Bad(lambda: (tg.ones(2), -1), ValueError, "must not be negative"),),
-    ),
-    OpSpec(
-        "trapezoid",
-        lambda y, d: tg.trapezoid(y, dx=0.5, dim=d),
-        _LINE,
-        lambda y, d: np.trapezoid(y, dx=0.5, axis=d),
-        torch=lambda m, y, d: m.trapezoid(y, dx=0.5, dim=d),
-    ),
-    OpSpec(
-        "trapezoid (at points)",
-        tg.trapezoid,
-        some.tensors((3,)).flatmap(lambda x: st.tuples(some.tensors((2, 3)), st.just(x))),
-        np.trapezoid,
-        torch="trapezoid",
-    ),
-    OpSpec(
-        "cumulative_trapezoid",
-        lambda y, d: tg.cumulative_trapezoid(y, dim=d),
-        _LINE,
-        _strips,
-        torch=lambda m, y, d: m.cumulative_trapezoid(y, dim=d),
     ),
 ]
 

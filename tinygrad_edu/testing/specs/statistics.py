@@ -78,6 +78,26 @@ def _histogram(library: Any, x: Any, bins: Any, limits: Any, weight: Any, densit
 
 ORDER = 3
 
+
+def _flat(found: Any) -> tuple[Any, ...]:
+    """The counts and the edges of each dimension, as one tuple."""
+    return found[0], *found[1]
+
+
+def _histogramdd(module: Any, x: Any, bins: Any, limits: Any, weight: Any, density: bool) -> tuple[Any, ...]:
+    return _flat(module.histogramdd(x, bins, range=limits, weight=weight, density=density))
+
+
+@st.composite
+def _points(draw: Any) -> tuple[Any, ...]:
+    """Points of two coordinates, bins, limits, weights, and whether the integral shall be 1."""
+    x = draw(some.tensors((draw(st.integers(2, 6)), 2)))
+    limits = draw(st.none() | st.just((-2.0, 3.0, -4.0, 4.0)))
+    weight = draw(st.none() | some.tensors((len(x),), 0.5, 2))
+    bins = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    return x, list(bins), limits, weight, weight is None and limits is None and draw(st.booleans())
+
+
 SPECS = [
     OpSpec(
         "cov",
@@ -134,6 +154,22 @@ SPECS = [
             Bad(lambda: (tg.ones(2), 0, None, None, False), ValueError, "histogram: bins must be"),
             Bad(lambda: (tg.tensor([1, 2]), 2, None, None, False), TypeError, "histogram: expected a floating"),
             Bad(lambda: (tg.ones(2), 2, (1.0, float("inf")), None, False), ValueError, "not finite"),
+        ),
+    ),
+    OpSpec(
+        "histogramdd",
+        lambda *args: _histogramdd(tg, *args),
+        _points(),
+        lambda x, bins, limits, weight, density: _flat(
+            np.histogramdd(x, bins, limits and (limits[:2], limits[2:]), weights=weight, density=density)
+        ),
+        torch=_histogramdd,
+        differentiable=False,
+        dtypes="float64",
+        errors=(
+            Bad(lambda: (tg.ones(2, 2), [2], None, None, False), ValueError, "for each of 2 coordinates"),
+            Bad(lambda: (tg.ones(2), 2, None, None, False), ValueError, "histogramdd: expected floating-point numbers"),
+            Bad(lambda: (tg.ones(2, 1), [0], None, None, False), ValueError, "histogramdd: bins must be"),
         ),
     ),
 ]

@@ -9,6 +9,7 @@ layer (:class:`RotaryEmbedding`), so that scores depend on distances. A bias of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu.creation import arange, empty, tensor
@@ -18,7 +19,7 @@ from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
-from tinygrad_edu.ops.elementwise import cos, exp, sin, where
+from tinygrad_edu.ops.elementwise import cos, sin, where
 from tinygrad_edu.ops.joining import cat, stack
 from tinygrad_edu.ops.shape import flatten
 from tinygrad_edu.tensor import Tensor
@@ -34,10 +35,14 @@ __all__ = [
 ]
 
 
-def _angles(positions: Tensor, width: int, base: float) -> Tensor:
-    """position · base^(-i / width) for even i, (T, width / 2), in double precision, since far positions turn often."""
-    frequencies = exp(arange(0, width, 2, device=positions.device).to(float64) * (-math.log(base) / width))
-    return positions.to(float64)[:, None] * frequencies
+def _frequencies(width: int, base: float) -> list[float]:
+    """base^(-i / width) for even i."""
+    return [math.exp(-i * math.log(base) / width) for i in range(0, width, 2)]
+
+
+def _angles(count: int, frequencies: Sequence[float], device: Any) -> Tensor:
+    """position · frequency, (T, F), in double precision, since far positions turn often."""
+    return arange(count, device=device).to(float64)[:, None] * tensor(frequencies, dtype=float64, device=device)
 
 
 def _even(name: str, width: int) -> None:
@@ -122,7 +127,7 @@ class SinusoidalPositions(_Added):
     ) -> None:
         _even("SinusoidalPositions", embed_dim)
         super().__init__(embed_dim, max_length, batch_first)
-        angles = _angles(arange(max_length, device=device), embed_dim, base)
+        angles = _angles(max_length, _frequencies(embed_dim, base), device)
         self.register_buffer("table", flatten(stack([sin(angles), cos(angles)], -1), 1).float(), persistent=False)
 
     def forward(self, input: Tensor, start: int = 0) -> Tensor:
@@ -190,11 +195,13 @@ class RotaryEmbedding(Module):
         Which elements make a pair: i and i + dim/2, as in LLaMA and GPT-NeoX, or 2i and 2i + 1, as in the paper and GPT-J.
     max_length : int, optional
         From which position on an error is raised; by default there is no end.
+    frequencies : sequence of float, optional
+        By how much each pair turns from position to position, instead of base^(-2i/D): for models that stretch them.
 
     Raises
     ------
     ValueError
-        When ``dim`` is odd.
+        When ``dim`` is odd, or has not two elements for each frequency.
 
     Examples
     --------
@@ -207,14 +214,24 @@ class RotaryEmbedding(Module):
     """
 
     def __init__(
-        self, dim: int, base: float = 10000.0, interleaved: bool = False, max_length: int | None = None
+        self,
+        dim: int,
+        base: float = 10000.0,
+        interleaved: bool = False,
+        max_length: int | None = None,
+        frequencies: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         _even("RotaryEmbedding", dim)
+        if frequencies is not None and 2 * len(frequencies) != dim:
+            raise ValueError(
+                f"RotaryEmbedding: {len(frequencies)} frequencies for {dim} elements, which make {dim // 2} pairs"
+            )
         self.dim = dim
         self.base = base
         self.interleaved = interleaved
         self.max_length = max_length
+        self.frequencies = _frequencies(dim, base) if frequencies is None else list(frequencies)
         self._known: tuple[Any, Tensor, Tensor] | None = None
 
     def _turns(self, input: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -222,7 +239,7 @@ class RotaryEmbedding(Module):
         kind = input.dtype, input.device
         if self._known is None or self._known[0] != kind or self._known[1].shape[0] < stop:
             length = max(64, 1 << (stop - 1).bit_length())
-            angles = _angles(arange(length, device=input.device), self.dim, self.base)
+            angles = _angles(length, self.frequencies, input.device)
             self._known = kind, cos(angles).to(input.dtype), sin(angles).to(input.dtype)
         return self._known[1][start:stop], self._known[2][start:stop]
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.models.llama import Llama, LlamaConfig
+from tinygrad_edu import nn
+from tinygrad_edu.models.llama import Llama, LlamaConfig, rope_frequencies
 
 LONGER = {
     "rope_type": "llama3",
@@ -37,7 +38,7 @@ def peer(torch, net, tokens):
     if c.tie_word_embeddings:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     x = weights["model.embed_tokens.weight"][torch.tensor(tokens)]
-    angles = torch.arange(tokens.shape[1])[:, None] * torch.tensor(net.frequencies, dtype=torch.float64)
+    angles = torch.arange(tokens.shape[1])[:, None] * torch.tensor(rope_frequencies(c), dtype=torch.float64)
     rotation = torch.polar(torch.ones_like(angles), angles)
 
     def heads(x, name, bias):
@@ -108,19 +109,24 @@ def test_reading_in_pieces_is_reading_at_once(pieces, keys):
     np.testing.assert_allclose(tg.cat(parts, 1).detach().numpy(), net(tokens).detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
-def test_only_distances_matter_to_attention():
-    """The same text further back in a past of equal tokens is read alike: positions turn queries and keys together."""
+def test_only_distances_matter_to_attention(monkeypatch):
+    """The same text further on is read alike: positions turn queries and keys together."""
     net = model(num_hidden_layers=1)
     attention = net.model["layers"][0].self_attn
     x = tg.randn(1, 4, 12, dtype=tg.float64)
-    here, there = (attention(x, net._angles(start, start + 4, x), None)[0] for start in (0, 9))
+    here, _ = attention(x, None)
+    turn = nn.RotaryEmbedding.forward
+    monkeypatch.setattr(nn.RotaryEmbedding, "forward", lambda self, x, start: turn(self, x, start + 9))
+    there, _ = attention(x, None)
     np.testing.assert_allclose(here.detach().numpy(), there.detach().numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_half_precision_turns_by_exact_angles():
     net = model().half()
-    cos, _ = net._angles(0, 4, tg.zeros(1, dtype=tg.float16))
-    assert cos.dtype == tg.float16 and cos[3].tolist() == [float(np.float16(np.cos(3 * f))) for f in net.frequencies]
+    ones = tg.ones(1, 6, dtype=tg.float16) * (tg.arange(6) < 3)  # of each pair the first element alone
+    turned = net.model["layers"][0].self_attn.rotary(ones, 3)[0, :3]
+    assert turned.dtype == tg.float16
+    assert turned.tolist() == [float(np.float16(np.cos(3 * f))) for f in rope_frequencies(net.config)]
 
 
 @pytest.mark.parametrize(

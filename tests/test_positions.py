@@ -174,6 +174,7 @@ BAD = {
         lambda: nn.SinusoidalPositions(4, 5)(tg.zeros(3, 4), 3),
         "positions 3 to 5.*the 5 positions",
     ),
+    "frequencies that do not fit": (lambda: nn.RotaryEmbedding(4, frequencies=[1.0]), "1 frequencies for 4 elements"),
     "too far to turn": (lambda: nn.RotaryEmbedding(2, max_length=4)(tg.zeros(5, 2)), "0 to 4.*the 4 positions"),
     "width": (lambda: nn.LearnedPositions(4, 2)(tg.zeros(1, 2, 3)), "width 4"),
     "head width": (lambda: nn.RotaryEmbedding(4)(tg.zeros(2, 3)), "at least 4"),

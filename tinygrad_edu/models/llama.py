@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.creation import arange, tensor
-from tinygrad_edu.dtypes import float32, float64
 from tinygrad_edu.models._attention import LayerPast, attend_causally, extend, join_heads, split_heads
 from tinygrad_edu.models.causal import CausalLM, Past, check_sizes
 from tinygrad_edu.nn import functional as F
@@ -20,8 +18,8 @@ from tinygrad_edu.nn.containers import ModuleDict, ModuleList
 from tinygrad_edu.nn.linear import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import RMSNorm
+from tinygrad_edu.nn.positions import RotaryEmbedding
 from tinygrad_edu.nn.sparse import Embedding
-from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Llama", "LlamaConfig"]
@@ -130,17 +128,12 @@ def _stretched(frequency: float, scaling: Mapping[str, Any]) -> float:
     return float(share * frequency + (1 - share) * frequency / scaling["factor"])
 
 
-def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn element i of the first half of each head (…, T, D) together with element i of the second half."""
-    first, second = x.chunk(2, -1)
-    return cat((first * cos - second * sin, second * cos + first * sin), -1)
-
-
 class Attention(Module):
     """Causal self-attention with rotary positions; groups of queries share keys and values."""
 
-    def __init__(self, config: LlamaConfig) -> None:
+    def __init__(self, config: LlamaConfig, rotary: RotaryEmbedding) -> None:
         super().__init__()
+        self.rotary = rotary
         self.heads, self.key_heads = config.num_attention_heads, config.key_heads
         queries, keys, bias = self.heads * config.key_width, self.key_heads * config.key_width, config.attention_bias
         self.q_proj = Linear(config.hidden_size, queries, bias=bias)
@@ -148,10 +141,11 @@ class Attention(Module):
         self.v_proj = Linear(config.hidden_size, keys, bias=bias)
         self.o_proj = Linear(queries, config.hidden_size, bias=bias)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], past: LayerPast | None) -> tuple[Tensor, LayerPast]:
+    def forward(self, x: Tensor, past: LayerPast | None) -> tuple[Tensor, LayerPast]:
         """(N, T, D) and the past to (N, T, D) and the past after it."""
-        query = turn(split_heads(self.q_proj(x), self.heads), *angles)
-        key = turn(split_heads(self.k_proj(x), self.key_heads), *angles)
+        start = 0 if past is None else past[0].shape[2]
+        query = self.rotary(split_heads(self.q_proj(x), self.heads), start)
+        key = self.rotary(split_heads(self.k_proj(x), self.key_heads), start)
         past = extend(past, key, split_heads(self.v_proj(x), self.key_heads))
         return self.o_proj(join_heads(attend_causally(query, *past))), past
 
@@ -174,16 +168,16 @@ class MLP(Module):
 class Block(Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, config: LlamaConfig) -> None:
+    def __init__(self, config: LlamaConfig, rotary: RotaryEmbedding) -> None:
         super().__init__()
-        self.self_attn = Attention(config)
+        self.self_attn = Attention(config, rotary)
         self.mlp = MLP(config)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], past: LayerPast | None) -> tuple[Tensor, LayerPast]:
+    def forward(self, x: Tensor, past: LayerPast | None) -> tuple[Tensor, LayerPast]:
         """(N, T, D) and the past to (N, T, D) and the past after it."""
-        branch, past = self.self_attn(self.input_layernorm(x), angles, past)
+        branch, past = self.self_attn(self.input_layernorm(x), past)
         x = x + branch
         return x + self.mlp(self.post_attention_layernorm(x)), past
 
@@ -210,11 +204,11 @@ class Llama(CausalLM):
         super().__init__()
         self.config = config
         self.max_length = config.max_position_embeddings
-        self.frequencies = rope_frequencies(config)
+        rotary = RotaryEmbedding(config.key_width, frequencies=rope_frequencies(config))  # one for all layers
         self.model = ModuleDict(
             {
                 "embed_tokens": Embedding(config.vocab_size, config.hidden_size),
-                "layers": ModuleList([Block(config) for _ in range(config.num_hidden_layers)]),
+                "layers": ModuleList([Block(config, rotary) for _ in range(config.num_hidden_layers)]),
                 "norm": RMSNorm(config.hidden_size, config.rms_norm_eps),
             }
         )
@@ -233,22 +227,14 @@ class Llama(CausalLM):
 
     def hidden(self, tokens: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
         """Read tokens (N, T) after those of the past: vectors (N, T, D), and the past after them."""
-        start = self._start(tokens, past)
+        self._start(tokens, past)
         x = self.model["embed_tokens"](tokens)
-        angles = self._angles(start, start + tokens.shape[1], x)
         after = []
         for i, block in enumerate(self.model["layers"]):
-            x, layer = block(x, angles, None if past is None else past.layers[i])
+            x, layer = block(x, None if past is None else past.layers[i])
             after.append(layer)
         return self.model["norm"](x), Past(tuple(after))
 
     def head(self, hidden: Tensor) -> Tensor:
         """Vectors (…, D) to logits (…, V)."""
         return self.lm_head(hidden)
-
-    def _angles(self, start: int, end: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (T, D / 2) by which the heads turn; computed in single precision at least."""
-        exact = float64 if like.dtype == float64 else float32
-        positions = arange(start, end, dtype=exact, device=like.device)
-        turned = positions[:, None] * tensor(self.frequencies, dtype=exact, device=like.device)
-        return turned.cos().to(like.dtype), turned.sin().to(like.dtype)

@@ -423,3 +423,34 @@ def test_programs_of_views_and_writes_agree_with_torch(data: st.DataObject) -> N
 def test_programs_with_unrecorded_writes_agree_with_torch(data: st.DataObject) -> None:
     """The same with writes under no_grad() and through detach(): right, or refused when a kept value was overwritten."""
     run_program(data, unrecorded=True, length=8)
+
+
+@on_memory_that_views_share
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: p.sum(0),
+        lambda p: p.softmax(1),
+        lambda p: tg.cat([p, p], 1),
+        lambda p: tg.stack([p, p]),
+        lambda p: p.cumsum(1),
+        lambda p: p * 2,
+        lambda p: p.clone(),
+    ],
+)
+def test_a_view_of_a_result_is_one_however_it_lies_in_memory(make):
+    """An array library may give the results of what was turned in any order; writes through a view of them count."""
+    out = make(tg.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1).requires_grad_())
+    flat = out.view(-1)
+    flat[1:3] = 7.0
+    assert out.flatten()[1:3].tolist() == [7.0, 7.0]
+    flat.sum().backward()
+
+
+@on_memory_that_views_share
+def test_shared_memory_is_never_left_behind_by_a_view():
+    turned = tg.arange(6.0).reshape(2, 3).t()
+    for x in (turned, turned.detach(), tg.from_numpy(np.arange(6.0).reshape(2, 3).T)):
+        with pytest.raises(RuntimeError, match=r"view: .* use reshape"):
+            x.view(-1)
+        assert x.view(3, 2, 1).shape == (3, 2, 1)

@@ -87,17 +87,20 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     Raises
     ------
     RuntimeError
-        When ``input`` is a view whose elements do not lie in memory in the order of its dimensions, so that only a copy can have this
-        shape.
+        When the elements of ``input``, which shares its memory with another tensor or array, do not lie there in the order of
+        its dimensions, so that only a copy can have this shape.
     """
+    if not isinstance(input, function.Tensor):
+        return reshape(input, *shape)
+    ns = xp(input._data)
+    if input._view is None and ns.owns(input._data) and not ns.is_contiguous(input._data):
+        input._data = ns.contiguous(input._data)  # the result of an operation lies in memory as it likes
     out = reshape(input, *shape)
-    if isinstance(input, function.Tensor) and input._view is not None:
-        ns = xp(input._data)
-        if not (ns.is_contiguous(input._data) or 0 in input.shape or ns.is_view(out._data, input._data)):
-            raise RuntimeError(
-                f"view: the elements of this view of shape {tuple(input.shape)} do not lie in memory in the order of its dimensions, "
-                f"so it cannot be seen as {tuple(out.shape)}; use reshape(), which copies"
-            )
+    if not (0 in input.shape or ns.is_contiguous(input._data) or ns.is_view(out._data, input._data)):
+        raise RuntimeError(
+            f"view: the elements of this tensor of shape {tuple(input.shape)} do not lie in memory in the order of its dimensions, "
+            f"so it cannot be seen as {tuple(out.shape)}; use reshape(), which copies"
+        )
     return out
 
 

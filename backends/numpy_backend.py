@@ -112,7 +112,9 @@ class NumpyBackend(Backend):
         return type(x) is not np.ndarray or x.base is None
 
     def is_view(self, view: Array, of: Array) -> bool:
-        return type(view) is np.ndarray and view.base is not None and self.root(view) is self.root(of)
+        if type(view) is not np.ndarray or view.base is None:
+            return False
+        return view.base is of or view.base is of.base or self.root(view) is self.root(of)
 
     def viewable(self, x: Array) -> Array:
         return x if type(x) is np.ndarray else np.array(x)
@@ -228,10 +230,10 @@ class NumpyBackend(Backend):
         return x
 
     def take_rows(self, table: Array, rows: Array) -> Array:
-        return np.take(table, rows, axis=0)
+        return table.take(rows, 0)
 
-    def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
-        return _numpy_indexing.sum_rows(rows, values)
+    def sum_rows(self, rows: Array, values: Array, n: int) -> tuple[Array, Array]:
+        return _numpy_indexing.sum_rows(rows, values, n)
 
     def gcd(self, x: Array, y: Array) -> Array:
         return np.gcd(x, y)

@@ -43,8 +43,10 @@ def start_nodes(outputs: list[Tensor], cotangents: list[Any], graph: bool) -> li
                     f"backward: a gradient can be left out only for a tensor with one element, this one has shape "
                     f"{tuple(t.shape)}; reduce it (sum, mean) or pass gradient="
                 )
-            g = Tensor._wrap(backends.of(raw).ones_like(raw))
-        elif not isinstance(g, Tensor):
+            one = backends.of(raw).ones_like(raw)
+            roots.append((t._node, Tensor._wrap(one) if graph else one))
+            continue
+        if not isinstance(g, Tensor):
             g = t.new_tensor(g)
         if tuple(g.shape) != tuple(raw.shape):
             raise RuntimeError(f"backward: the gradient has shape {tuple(g.shape)}, the tensor {tuple(raw.shape)}")

@@ -235,6 +235,9 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
     if view is not None and view[0]._node is not view[1]:
         follow_base(x)
     raw = x._data
+    is_view = cls.kind == VIEW
+    if is_view:
+        raw = x._data = backends.of(raw).viewable(raw)
     edge = x._node
     node = cls()
     tracked = edge is not None and modes.grad
@@ -251,6 +254,8 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
         node.seq = tick()
         node.extra = None
         t._node = node
+    if is_view:
+        remember_base(t, cls, x, settings)
     return t
 
 

@@ -9,7 +9,7 @@ from tinygrad_edu import function
 from tinygrad_edu._state import modes
 from tinygrad_edu.backends import is_array
 from tinygrad_edu.dtypes import bool_, from_raw, uint8
-from tinygrad_edu.function import Op, run
+from tinygrad_edu.function import Op, run, run1
 from tinygrad_edu.node import VIEW
 from tinygrad_edu.ops._types import count, fit, nothing, xp
 from tinygrad_edu.sparse import SparseGrad
@@ -43,6 +43,7 @@ class Slice(GetItem):
 
     __slots__ = ()
     kind = VIEW
+    keeps = ()
     name = "getitem"
 
     def forward(self, x: Any, index: Any) -> Any:
@@ -205,10 +206,10 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """
     raw, basic = raw_index(index)
     if basic:
-        return run(Slice(), (input, raw))
+        return run1(Slice, input, raw)
     first, raw = numbers_first(raw)
     if first is not None:
-        input = run(Slice(), (input, first))
+        input = run1(Slice, input, first)
     data = getattr(input, "_data", input)
     return run(GetItem(), (input, spelled_out(data, raw)))
 

@@ -54,10 +54,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     x, y = same_type(input, other)
     if not isinstance(x, function.Tensor) and not isinstance(y, function.Tensor):
         return xp(x).matmul(x, y)
-    for side in (x, y):
-        if not isinstance(side, function.Tensor) or not side.shape:
-            raise ValueError(f"matmul: both operands need at least one dimension, got {describe(x)} and {describe(y)}")
-    sx, sy = tuple(x.shape), tuple(y.shape)
+    sx, sy = (shape_of(side) if isinstance(side, function.Tensor) else () for side in (x, y))
+    if not sx or not sy:
+        raise ValueError(f"matmul: both operands need at least one dimension, got {describe(x)} and {describe(y)}")
     if sx[-1] != sy[-2 if len(sy) > 1 else 0]:
         raise ValueError(
             f"matmul: shapes {sx} and {sy} do not fit: the inner sizes are {sx[-1]} and {sy[-2 if len(sy) > 1 else 0]}"
@@ -82,11 +81,12 @@ def rmatmul(input: Tensor, other: Any) -> Tensor:
     return matmul(other, input)
 
 
-def _ranks(name: str, x: Any, y: Any, rank: tuple[int, int]) -> None:
-    if (len(shape_of(x)), len(shape_of(y))) != rank:
-        raise ValueError(
-            f"{name}: expected tensors with {rank[0]} and {rank[1]} dimensions, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
-        )
+def _ranks(name: str, x: Any, y: Any, rank: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of two operands, which must have so many dimensions."""
+    sx, sy = shape_of(x), shape_of(y)
+    if (len(sx), len(sy)) != rank:
+        raise ValueError(f"{name}: expected tensors with {rank[0]} and {rank[1]} dimensions, got shapes {sx} and {sy}")
+    return sx, sy
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -97,9 +97,9 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of two batches of matrices, (B, N, K) @ (B, K, M)."""
-    _ranks("bmm", input, mat2, (3, 3))
-    if input.shape[0] != mat2.shape[0]:
-        raise ValueError(f"bmm: batch sizes {input.shape[0]} and {mat2.shape[0]} differ")
+    sx, sy = _ranks("bmm", input, mat2, (3, 3))
+    if sx[0] != sy[0]:
+        raise ValueError(f"bmm: batch sizes {sx[0]} and {sy[0]} differ")
     return matmul(input, mat2)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import function
-from tinygrad_edu.function import Op, run
+from tinygrad_edu.function import Op, run, run1
 from tinygrad_edu.node import VIEW
 from tinygrad_edu.ops._types import axes_of, axis_of, count, fit, shape_of, sizes_of, xp
 
@@ -19,6 +19,7 @@ class Alias(Op):
 
     __slots__ = ()
     kind = VIEW
+    keeps = ()
 
     def forward(self, x: Any) -> Any:
         return xp(x).alias(x)
@@ -29,7 +30,7 @@ class Alias(Op):
 
 def alias(input: Tensor) -> Tensor:
     """Another tensor on the same memory, through which the gradient passes."""
-    return run(Alias(), (input,))
+    return run1(Alias, input)
 
 
 class Reshape(Op):
@@ -37,6 +38,7 @@ class Reshape(Op):
 
     __slots__ = ("shape",)
     kind = VIEW
+    keeps = ()
 
     def forward(self, x: Any, shape: tuple[int, ...]) -> Any:
         self.shape = x.shape
@@ -61,10 +63,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    sizes = _complete("reshape", count(shape_of(input)), sizes_of(shape), shape_of(input))
+    have = shape_of(input)
+    return _reshaped(input, _complete("reshape", count(have), sizes_of(shape), have))
+
+
+def _reshaped(input: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """:func:`reshape` to sizes that fit."""
     if not isinstance(input, function.Tensor):  # a derivative, computed with raw arrays
         return xp(input).reshape(input, sizes)
-    return run(Reshape(), (input, sizes))
+    return run1(Reshape, input, sizes)
 
 
 def _complete(name: str, n: int, sizes: tuple[int, ...], have: Any) -> tuple[int, ...]:
@@ -163,7 +170,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """
     shape = shape_of(input)
     axes = () if isinstance(dim, (tuple, list)) and not dim else axes_of(dim, len(shape))
-    return reshape(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
+    return _reshaped(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
@@ -175,8 +182,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> tg.unsqueeze(tg.zeros(2), -1).shape
     Size([2, 1])
     """
-    axis = axis_of(dim, len(shape_of(input)) + 1)
-    return reshape(input, (*input.shape[:axis], 1, *input.shape[axis:]))
+    shape = shape_of(input)
+    axis = axis_of(dim, len(shape) + 1)
+    return _reshaped(input, (*shape[:axis], 1, *shape[axis:]))
 
 
 class Permute(Op):
@@ -184,6 +192,7 @@ class Permute(Op):
 
     __slots__ = ("order",)
     kind = VIEW
+    keeps = ()
 
     def forward(self, x: Any, order: tuple[int, ...]) -> Any:
         self.order = order
@@ -213,7 +222,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = tuple(axis_of(d, ndim) for d in given)
     if sorted(order) != list(range(ndim)):
         raise ValueError(f"permute: {given} is no reordering of {ndim} dimensions")
-    return run(Permute(), (input, order))
+    return run1(Permute, input, order)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -230,7 +239,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     a, b = axis_of(dim0, ndim), axis_of(dim1, ndim)
     if ndim:
         order[a], order[b] = order[b], order[a]
-    return run(Permute(), (input, tuple(order)))
+    return run1(Permute, input, tuple(order))
 
 
 swapaxes = swapdims = transpose
@@ -288,6 +297,7 @@ class Expand(Op):
 
     __slots__ = ("shape",)
     kind = VIEW
+    keeps = ()
 
     def forward(self, x: Any, shape: tuple[int, ...]) -> Any:
         self.shape = x.shape
@@ -318,7 +328,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     target = tuple(have[i - lead] if s == -1 and i >= lead else s for i, s in enumerate(wanted))
     if lead < 0 or any(n not in (1, target[lead + i]) for i, n in enumerate(have)) or min(target, default=0) < 0:
         raise ValueError(f"expand: shape {have} cannot be expanded to {wanted}; only dimensions of size 1 repeat")
-    return run(Expand(), (input, target))
+    return run1(Expand, input, target)
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:

@@ -78,10 +78,13 @@ class Indexing(Face):
         """``table[rows]`` for an integer array ``rows``; raises ``IndexError`` when out of range."""
         return self.getitem(table, rows)
 
-    def sum_rows(self, rows: Array, values: Array) -> tuple[Array, Array]:
-        """Distinct ``rows`` and, for each, the sum of its ``values``: (R,), (R, D) to (U,), (U, D)."""
+    def sum_rows(self, rows: Array, values: Array, n: int) -> tuple[Array, Array]:
+        """Distinct ``rows`` of a table of ``n`` and, for each, the sum of its ``values``: (R,), (R, …) to (U,), (U, …).
+
+        Negative numbers count from the table's end.
+        """
         ns = self
-        distinct, inverse = ns.unique_inverse(rows)
+        distinct, inverse = ns.unique_inverse(ns.namespace.where(rows < 0, rows + n, rows))
         sums = ns.zeros((distinct.shape[0], *values.shape[1:]), dtype=values.dtype)
         return distinct, self.index_add(sums, ns.reshape(inverse, (-1,)), values)
 

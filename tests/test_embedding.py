@@ -116,6 +116,33 @@ def test_the_weight_of_a_row_is_shared_among_its_places(index: list[int], size: 
         same(tg.autograd.grad(out, table, g, create_graph=graph)[0], expected)
 
 
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=40),
+    st.sampled_from(["float16", "float32", "float64"]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_a_row_gets_its_own_sum_and_nothing_of_the_others(
+    index: list[int], dtype: str, counted_from_the_end: bool, seed: int
+) -> None:
+    """Through a step of SGD, where some gradients are infinite or no numbers, by look-up and by index."""
+    rng = np.random.default_rng(seed)
+    table, g = rng.normal(size=(9, 4)).astype(dtype), rng.normal(size=(len(index), 4)).astype(dtype)
+    g[rng.random(g.shape) < 0.05] = rng.choice([np.inf, -np.inf, np.nan])
+    p, cotangent = tg.tensor(table).requires_grad_(), tg.tensor(g)
+    if counted_from_the_end:
+        p[tg.tensor(index) - 9].backward(cotangent)
+    else:
+        nn.functional.embedding(tg.tensor(index), p).backward(cotangent)
+    tg.optim.SGD([p], lr=0.5).step()
+    expected = np.zeros((9, 4))
+    np.add.at(expected, index, g.astype(np.float64))
+    close = {"rtol": 1e-3, "atol": 1e-3} if dtype == "float16" else {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(p.grad.numpy(), expected, **close)
+    np.testing.assert_allclose(p.detach().numpy(), table - 0.5 * expected, **close)
+    np.testing.assert_array_equal(cotangent.numpy(), g)
+
+
 ROWS, SIZE = 1_000_000, 64
 TABLE = ROWS * SIZE * 4  # bytes
 

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinygrad_edu import backends
 from tinygrad_edu.backends import _numpy_elementwise as fast
@@ -115,11 +117,39 @@ def test_equal_rows_are_summed(spread: int, shape: tuple[int, ...], dtype: str) 
     rng = np.random.default_rng(spread)
     rows = np.minimum(rng.geometric(0.2, 300) - 1, spread - 1) if spread < 100 else rng.permutation(spread)[:300]
     values = rng.standard_normal((300, *shape)).astype(dtype)
-    distinct, sums = _numpy_indexing.sum_rows(rows, values)
+    distinct, sums = _numpy_indexing.sum_rows(rows, values, spread)
     expected = np.zeros((spread, *shape))
     np.add.at(expected, rows, values.astype(np.float64))
     assert distinct.tolist() == sorted(set(rows.tolist())) and sums.dtype == dtype
     np.testing.assert_allclose(sums, expected[distinct], rtol=1e-3 if dtype == "float16" else 1e-4, atol=1e-4)
+
+
+@given(
+    st.lists(st.integers(-9, 8), min_size=1, max_size=60),
+    st.integers(1, 3),
+    st.sampled_from(["float16", "float32", "float64"]),
+    st.sampled_from([9, 66_000, 1 << 33]),
+    st.integers(0, 99),
+)
+def test_what_is_infinite_or_no_number_stays_in_its_row(
+    index: list[int], size: int, dtype: str, n: int, seed: int
+) -> None:
+    """Rows of tables of all lengths, some counted from the end, each summed as if it were alone."""
+    rng = np.random.default_rng(seed)
+    rows = np.array(index)
+    rows = np.where(rows < -4, rows + n, rows)  # far away, from the beginning or from the end
+    values = rng.standard_normal((len(rows), size)).astype(dtype)
+    values[rng.random(values.shape) < 0.05] = rng.choice([np.inf, -np.inf, np.nan])
+    given_rows, given_values = rows.copy(), values.copy()
+    distinct, sums = _numpy_indexing.sum_rows(rows, values, n)
+    assert distinct.tolist() == sorted({row % n for row in rows.tolist()}) and sums.dtype == dtype
+    wide = values.astype(np.float64)
+    for row, total in zip(distinct, sums, strict=True):
+        np.testing.assert_allclose(
+            total, wide[rows % n == row].sum(0), rtol=1e-3 if dtype == "float16" else 1e-5, atol=1e-5
+        )
+    np.testing.assert_array_equal(rows, given_rows)
+    np.testing.assert_array_equal(values, given_values)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])

@@ -234,11 +234,9 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
     view = x._view
     if view is not None and view[0]._node is not view[1]:
         follow_base(x)
-    raw = x._data
-    is_view = cls.kind == VIEW
-    if is_view:
-        raw = x._data = backends.of(raw).viewable(raw)
-    edge = x._node
+    if cls.kind == VIEW:
+        x._data = backends.of(x._data).viewable(x._data)
+    raw, edge = x._data, x._node
     node = cls()
     tracked = edge is not None and modes.grad
     node.edges = (edge,) if tracked else _NO_EDGES
@@ -251,10 +249,8 @@ def run1(cls: type[Op], x: Any, *settings: Any) -> Tensor:
     t._data = out if out is not raw else backends.of(out).alias(out)
     t._grad = t._view = t._node = None
     if tracked and cls.kind != CONSTANT:
-        node.seq = tick()
-        node.extra = None
-        t._node = node
-    if is_view:
+        node.seq, node.extra, t._node = tick(), None, node
+    if cls.kind == VIEW:
         remember_base(t, cls, x, settings)
     return t
 
@@ -282,9 +278,7 @@ def run2(cls: type[Op], x: Any, y: Any) -> Tensor:
     t._data = out
     t._grad = t._view = t._node = None
     if tracked:
-        node.seq = tick()
-        node.extra = None
-        t._node = node
+        node.seq, node.extra, t._node = tick(), None, node
     return t
 
 

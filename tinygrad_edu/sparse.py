@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu import backends
+from tinygrad_edu.dtypes import from_raw
 
 Array = Any
 
@@ -65,17 +66,14 @@ class SparseGrad:
         if len(self.parts) == 1 and self.parts[0] is self._distinct:
             return self._distinct
         xp = backends.of(self.parts[0][1])
-        if (xp.lazy and not wait) or not all(backends.is_array(i) and "int" in str(i.dtype) for i, _ in self.parts):
+        if (xp.lazy and not wait) or not all(map(_is_rows, self.parts)):
             return None
         n, rest = self.shape[0], self.shape[1:]
         index = [xp.reshape(i, (-1,)) for i, _ in self.parts]
         values = [xp.reshape(v, (-1, *rest)) for _, v in self.parts]
         where = index[0] if len(index) == 1 else xp.concat(index)
         what = values[0] if len(values) == 1 else xp.concat(values)
-        # From a device that computes while we go on, no number can be had without waiting; elsewhere most indices are not negative.
-        if xp.lazy or where.shape[0] == 0 or int(xp.min(where)) < 0:
-            where = where % n
-        self._distinct = xp.sum_rows(where, what)
+        self._distinct = xp.sum_rows(where, what, n)
         self.parts = [self._distinct]
         return self._distinct
 
@@ -91,6 +89,11 @@ class SparseGrad:
             self.parts.extend(other.parts)
             return self
         return self + other
+
+
+def _is_rows(part: tuple[Any, Array]) -> bool:
+    """Whether a part's index is an array of row numbers."""
+    return backends.is_array(part[0]) and from_raw(part[0].dtype).category == 1
 
 
 def _is_range(index: Any, axis: int) -> bool:

@@ -78,7 +78,7 @@ class Ctc(Fused):
         length, batch, classes = logp.shape
         rows = ns.reshape(path + ns.reshape(ns.arange(batch) * classes, (batch, 1)), (-1,))
         shares = ns.permute_dims(-share * ns.reshape(g, (1, batch, 1)), (1, 2, 0))
-        distinct, sums = ns.sum_rows(rows, ns.reshape(shares, (-1, length)))
+        distinct, sums = ns.sum_rows(rows, ns.reshape(shares, (-1, length)), batch * classes)
         out = ns.setitem(ns.zeros((batch * classes, length), dtype=logp.dtype), distinct, sums)
         return ns.permute_dims(ns.reshape(out, (batch, classes, length)), (2, 0, 1))
 

@@ -146,7 +146,7 @@ EXTENSIONS: dict[str, Case] = {
     "nextafter": lambda b, put: b.nextafter(put(_X), put(_X * 0)),
     "frexp": lambda b, put: list(b.frexp(put(_X * 9))),
     "take_rows": lambda b, put: b.take_rows(put(_X), put(np.array([[0, 2], [1, 1]]))),
-    "sum_rows": lambda b, put: list(b.sum_rows(put(np.array([4, 1, 4])), put(_X))),
+    "sum_rows": lambda b, put: list(b.sum_rows(put(np.array([4, 1, -1])), put(_X), 5)),
     "bounds": lambda b, put: [put(np.array(b.bounds(put(_ROWS)))), put(np.array(b.bounds(put(_ROWS[:0]))))],
     "argsort_stable": lambda b, put: [
         b.argsort_stable(put(np.array([[2.0, 1.0, 2.0, 1.0]])), 1, d) for d in (False, True)

@@ -11,8 +11,12 @@ What there is to learn from it:
   tokens are covered (15% in the paper; with little time 40% teach more in a step), and guesses these from all the others. Of the
   covered ones 80% are replaced by a mark, 10% by another token and 10% stay, so that the network cannot tell by the mark alone
   where it will be asked.
-* **Measure against what is cheap.** Guessing the most frequent word is right in 6% of the gaps, by the word to the left from
-  counts in 19%, and by both neighbours in 28%, which is not easy to beat.
+* **Measure against what is cheap.** Guessing the most frequent word is right in 6.0% of the gaps, by the word to the left from
+  counts in 16.1%, and by both neighbours in 25.9%. The network fills 36.6%, after four and a half minutes of one core; it passes
+  both neighbours after a fifth of the time.
+* **What makes it learn in minutes.** After 45 s AdamW with a rate of 0.001 and 15% covered fills 22%, with 0.004 and 30% covered
+  27%; after 60 s Muon for the matrices, AdamW for tables and vectors, a rate of 0.01, 40% covered and ``--width 64`` fill 34%
+  (of gaps of which 28% are filled by both neighbours).
 * **What it has learned** can be asked in words: the sentences at the end have a gap, and the likeliest tokens are printed.
 
 Source: Devlin et al., BERT, NAACL (2019)."""
@@ -141,12 +145,12 @@ def main(argv: list[str] | None = None) -> dict[str, object]:
     """Train; return the measures and what fills the gaps of the sentences."""
     parser = build_parser(__doc__, "masked_lm", resume=True)
     parser.add_argument("--text", type=Path, metavar="FILE", help="learn this text in place of Python's documentation")
-    parser.add_argument("--steps", type=number(int, 10), default=3000, help="batches of windows to train on")
+    parser.add_argument("--steps", type=number(int, 10), default=4000, help="batches of windows to train on")
     parser.add_argument("--batch", type=number(int, 1), default=64, help="windows of a batch")
     parser.add_argument("--length", type=number(int, 10), default=16, help="tokens in a window")
     parser.add_argument("--share", type=number(float, 0, 1, above=True), default=0.4, help="of tokens that are covered")
     parser.add_argument("--vocabulary", type=number(int, 10), default=2000, help="how many different words to know")
-    parser.add_argument("--width", type=number(int, 1), default=64, help="of the network, a multiple of the heads")
+    parser.add_argument("--width", type=number(int, 1), default=96, help="of the network, a multiple of the heads")
     parser.add_argument("--heads", type=number(int, 1), default=4, help="of each layer")
     parser.add_argument("--layers", type=number(int, 1), default=2, help="of the network")
     parser.add_argument("--lr", type=number(float, 0, above=True), default=0.01, help="highest learning rate")
@@ -209,7 +213,9 @@ def main(argv: list[str] | None = None) -> dict[str, object]:
     filled = {sentence: fill(model, vocabulary, sentence) for sentence in SENTENCES}
     for sentence, guesses in filled.items():
         print(f"{sentence.replace(MASK, '____'):<48} {', '.join(guesses)}")
-    bits_axes, right_axes = plots.plot_history(history)
+    steps = [min(args.steps, max(1, args.steps // 20) * (i + 1)) for i in range(len(history["test/loss"]))]
+    bits_axes, right_axes = plots.plot_history(history, x=dict.fromkeys(history, steps), xlabel="step")
+    bits_axes.set(title="bits", ylabel="of a gap; more are covered while training")
     for style, (name, share) in zip((":", "-.", "--"), list(result.items())[:3], strict=True):
         right_axes.axhline(share, color="black", linestyle=style, label=name)
     right_axes.legend()

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends._numpy_threads import GRAIN, split
+from tinygrad_edu.backends._numpy_threads import BLOCK, GRAIN, pieces, split
 
 Array = Any
 LARGE = 2 * GRAIN  # elements from which on two threads pay
-BLOCK = 1 << 17  # elements of a block, where several passes follow one another; small ones lose to handing over the GIL
 CALM = 40.0  # its exponential is 2e17, and sums of as many as fit into memory are far from the largest number
 _ROW = 1024  # a long sum is made of rows of so many, whose sums are added pairwise: as exact as NumPy's
 
@@ -41,11 +40,20 @@ def over_blocks(function: Callable[[Array, Array], Any], x: Array, block: int = 
     source, target = x.reshape(-1), out.reshape(-1)
 
     def share(part: slice) -> None:
-        for start in range(part.start, part.stop, block):
-            at = slice(start, min(start + block, part.stop))
+        for at in pieces(part, block):
             function(source[at], target[at])
 
     split(share, x.size, x.size)
+    return out
+
+
+def product(x: Array, y: Array) -> Array:
+    """x · y."""
+    if not (is_large(x) and is_large(y) and x.shape == y.shape):
+        return x * y
+    out = np.empty_like(x)
+    factors, others, target = x.reshape(-1), y.reshape(-1), out.reshape(-1)
+    split(lambda at: np.multiply(factors[at], others[at], out=target[at]), x.size, x.size)
     return out
 
 
@@ -55,16 +63,15 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> Any:
     if not all(is_large(a) and a.shape == x.shape for a in arrays):
         return function(*arrays)
     flat = [a.reshape(-1) for a in arrays]
-    first = function(*[a[:BLOCK] for a in flat])
+    first = function(*[a[:1] for a in flat])  # tells the types of the results
     outs = [np.empty(x.shape, o.dtype) for o in (first if type(first) is tuple else (first,))]
     targets = [o.reshape(-1) for o in outs]
 
     def share(part: slice) -> None:
-        for start in range(part.start, part.stop, BLOCK):
-            at = slice(start, min(start + BLOCK, part.stop))
-            found = function(*[a[at] for a in flat]) if start else first
+        for at in pieces(part):
+            found = function(*[a[at] for a in flat])
             for target, value in zip(targets, found if type(found) is tuple else (found,), strict=True):
-                target[at] = value[: at.stop - start]
+                target[at] = value
 
     split(share, x.size, x.size)
     return tuple(outs) if type(first) is tuple else outs[0]

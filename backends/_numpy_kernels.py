@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.backends import _numpy_conv, _numpy_losses, _numpy_norms, _numpy_pooling, _numpy_rnn, _numpy_special
+from tinygrad_edu.backends import (
+    _numpy_conv,
+    _numpy_losses,
+    _numpy_norms,
+    _numpy_pooling,
+    _numpy_rnn,
+    _numpy_special,
+    _numpy_threads,
+)
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "conv": _numpy_conv.conv,
@@ -15,6 +23,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "cross_entropy": _numpy_losses.cross_entropy,
     "cross_entropy_backward": _numpy_losses.cross_entropy_backward,
     "ctc_beginnings": _numpy_losses.ctc_beginnings,
+    "linear_backward": _numpy_threads.linear_backward,
     "rnn_tanh": _numpy_rnn.rnn_tanh,
     "rnn_tanh_backward": _numpy_rnn.rnn_tanh_backward,
     "rnn_relu": _numpy_rnn.rnn_relu,

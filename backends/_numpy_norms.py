@@ -15,18 +15,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.backends._numpy_scratch import scratch
-from tinygrad_edu.backends._numpy_threads import split
+from tinygrad_edu.backends._numpy_threads import BLOCK, pieces, split
 
 Array = Any
 Axes = tuple[int, ...]
-BLOCK = 1 << 17  # elements of a block: 512 KiB in single precision
 _LONG = 8192  # elements from which on a plain running sum is less exact than NumPy's pairwise one
 
 
 def _blocks(length: int, width: int) -> list[slice]:
-    """Slices of ``range(length)`` of about BLOCK elements, ``width`` elements to a step."""
-    step = max(1, BLOCK // max(width, 1))
-    return [slice(i, min(i + step, length)) for i in range(0, length, step)]
+    """Slices of ``range(length)`` of one size, of about BLOCK elements at most, ``width`` elements to a step."""
+    return pieces(slice(0, length), max(1, BLOCK // max(width, 1)))
 
 
 def _share(work: Callable[[int, slice], None], blocks: list[slice], elements: int) -> None:

@@ -16,7 +16,11 @@ from tinygrad_edu.backends import _numpy_blas
 # so work
 # under this many elements a thread is not worth splitting.
 GRAIN = 1 << 16
+# Elements of a piece, where several passes follow one another: small ones, which would stay in the inner cache, lose more to
+# handing over the GIL after each of their calls.
+BLOCK = 1 << 17
 PRODUCTS = 1 << 22  # likewise, for multiplications and additions in matrix products
+LATE = 0.4  # the work, in such grains, that the caller does before a helper has woken up
 
 
 def _available() -> int:
@@ -66,7 +70,14 @@ def split(function: Callable[[slice], Any], length: int, elements: int) -> None:
     elements : int
         Elements touched in all, to judge whether splitting pays.
     """
-    _spread(function, length, elements // GRAIN)
+    _spread(function, length, elements / GRAIN)
+
+
+def pieces(part: slice, block: int = BLOCK) -> list[slice]:
+    """``part`` cut into slices of one size, of ``block`` elements at most."""
+    length = part.stop - part.start
+    count = max(1, -(-length // block))
+    return [slice(part.start + length * i // count, part.start + length * (i + 1) // count) for i in range(count)]
 
 
 def share(function: Callable[[slice], Any], length: int, products: int) -> None:
@@ -77,7 +88,7 @@ def share(function: Callable[[slice], Any], length: int, products: int) -> None:
     """
     if _threads > 1:
         _set_blas(1)
-    _spread(function, length, products // PRODUCTS)
+    _spread(function, length, products / PRODUCTS)
 
 
 def matmul(x: Any, y: Any) -> Any:
@@ -94,15 +105,15 @@ def matmul(x: Any, y: Any) -> Any:
         if x.shape[:-2] != y.shape[:-2]:
             return x @ y
         out = np.empty((*x.shape[:-1], y.shape[-1]), x.dtype)
-        _spread(lambda part: np.matmul(x[part], y[part], out=out[part]), len(x), products // PRODUCTS)
+        _spread(lambda part: np.matmul(x[part], y[part], out=out[part]), len(x), products / PRODUCTS)
     elif y.ndim > 2:
         return x @ y
     else:
         out = np.empty((len(x), y.shape[1]), x.dtype)
         if len(x) >= y.shape[1]:
-            _spread(lambda part: np.matmul(x[part], y, out=out[part]), len(x), products // PRODUCTS)
+            _spread(lambda part: np.matmul(x[part], y, out=out[part]), len(x), products / PRODUCTS)
         else:
-            _spread(lambda part: np.matmul(x, y[:, part], out=out[:, part]), y.shape[1], products // PRODUCTS)
+            _spread(lambda part: np.matmul(x, y[:, part], out=out[:, part]), y.shape[1], products / PRODUCTS)
     return out
 
 
@@ -121,8 +132,37 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
         np.matmul(x[part], weight.T, out=out[part])
         out[part] += bias
 
-    _spread(rows, len(x), products // PRODUCTS)
+    _spread(rows, len(x), products / PRODUCTS)
     return out
+
+
+def linear_backward(g: Any, x: Any, weight: Any, with_bias: bool) -> tuple[Any, Any, Any] | None:
+    """Gradients of the arguments of :func:`linear`, g W, gᵀ x and the sum of g; of those that are None, None.
+
+    All in one go, since threads that meet after each product would wait for one another each time. None where they are not
+    to share: then each product is made for itself.
+    """
+    n, outs = g.shape
+    widths = [y.shape[1] for y in (weight, x) if y is not None]
+    work = n * outs * sum(widths) / PRODUCTS
+    if _blas_threads == _threads or work < 4 or n < outs / 4 or any(y is not None and y.dtype != g.dtype for y in (x, weight)):
+        return None
+    gx = None if weight is None else np.empty((n, widths[0]), g.dtype)
+    gw = None if x is None else np.empty((outs, widths[-1]), g.dtype)
+    gb = np.empty(outs, g.dtype) if with_bias else None
+    ones = np.ones(n, g.dtype)
+
+    def part(rows: slice) -> None:
+        columns = slice(outs * rows.start // n, outs * rows.stop // n)
+        if gx is not None:
+            np.matmul(g[rows], weight, out=gx[rows])
+        if gw is not None:
+            np.matmul(g[:, columns].T, x, out=gw[columns])
+        if gb is not None:
+            np.matmul(ones, g[:, columns], out=gb[columns])
+
+    _spread(part, n, work)
+    return gx, gw, gb
 
 
 def together() -> None:
@@ -141,10 +181,17 @@ def _set_blas(n: int) -> None:
             setter[0](n)
 
 
-def _spread(function: Callable[[slice], Any], length: int, parts: int) -> None:
-    """Call ``function`` on up to ``parts`` slices that cover ``range(length)``, a thread each."""
+def _bounds(length: int, parts: int, grains: float) -> list[int]:
+    """Where the shares of ``range(length)`` begin and end: the caller's is larger than the helpers', who start late."""
+    share = length * (1 - LATE / grains) / parts
+    bounds = [0, *(length - round(share * i) for i in range(parts - 1, -1, -1))]
+    return [n - n % 8 for n in bounds[:-1]] + [length] if share > 128 else bounds  # whole vectors of matrix products
+
+
+def _spread(function: Callable[[slice], Any], length: int, grains: float) -> None:
+    """Call ``function`` on slices that cover ``range(length)``, a thread each, where there is work for several."""
     global _owner_pid
-    parts = min(_threads, length, parts)
+    parts = min(_threads, length, int(grains))
     if parts < 2 or not _busy.acquire(blocking=False):  # small, or called from another thread's share
         function(slice(0, length))
         return
@@ -154,13 +201,13 @@ def _spread(function: Callable[[slice], Any], length: int, parts: int) -> None:
             _owner_pid = os.getpid()
         while len(_helpers) < parts - 1:
             _helpers.append(_Helper())
-        bounds = [length * i // parts for i in range(parts + 1)]
+        bounds = _bounds(length, parts, grains)
         used = _helpers[: parts - 1]
         for helper, lo, hi in zip(used, bounds[1:], bounds[2:], strict=False):
             helper.jobs.put(lambda lo=lo, hi=hi: function(slice(lo, hi)))  # type: ignore[misc]
         failure: BaseException | None = None
         try:
-            function(slice(bounds[0], bounds[1]))
+            function(slice(0, bounds[1]))
         except BaseException as error:
             failure = error
         for helper in used:

@@ -338,6 +338,10 @@ class NumpyBackend(Backend):
     def attention_kept(self, dropout: tuple[float, int], shape: tuple[int, ...], rows: slice) -> Array:
         return _numpy_attention.all_kept(dropout, shape, rows)
 
+    def multiply(self, x: Array, y: Array) -> Array:
+        """x · y, shared between threads where they are large."""
+        return _elementwise.product(x, y)
+
     def in_blocks(self, function: Callable[..., Any], *arrays: Array) -> Any:
         return _elementwise.in_blocks(function, *arrays)
 

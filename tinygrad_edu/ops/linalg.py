@@ -139,14 +139,16 @@ class Linear(Op):
         x, weight = self.saved
         n = count(g.shape[:-1])
         rows = g if len(g.shape) == 2 else reshape(g, (n, g.shape[-1]))
-        gx = gw = gb = None
-        if weight is not None:
-            gx = matmul(rows, weight)
-            gx = gx if len(g.shape) == 2 else reshape(gx, (*g.shape[:-1], weight.shape[1]))
-        if x is not None:
-            gw = matmul(rows.T, x if len(x.shape) == 2 else reshape(x, (n, x.shape[-1])))
-        if self.needs(2):
-            gb = sum_(rows, 0)
+        inputs = x if x is None or len(x.shape) == 2 else reshape(x, (n, x.shape[-1]))
+        kernel = None if isinstance(g, function.Tensor) else xp(g).kernels.get("linear_backward")
+        found = None if kernel is None else kernel(rows, inputs, weight, self.needs(2))
+        gx, gw, gb = found or (
+            None if weight is None else matmul(rows, weight),
+            None if x is None else matmul(rows.T, inputs),
+            sum_(rows, 0) if self.needs(2) else None,
+        )
+        if gx is not None and len(g.shape) != 2:
+            gx = reshape(gx, (*g.shape[:-1], weight.shape[1]))
         return gx, gw, gb
 
 

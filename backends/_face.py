@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Array = Any
@@ -240,6 +240,10 @@ class Face:
     def is_view(self, view: Array, of: Array) -> bool:
         """Whether ``view``, made from ``of`` by a shaping operation, shares its memory."""
         return False
+
+    def whole_of(self, parts: Sequence[Array], shape: tuple[int, ...], axis: int) -> Array | None:
+        """The array of which these are the parts, side by side in one dimension, if they lie in its memory; else None."""
+        return None
 
     def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
         """Broadcast to ``shape`` for reading only: a view or a copy, whatever is faster."""

@@ -5,8 +5,8 @@ sequence and head of keys, so that no two write to the same gradient.
 
 Three things make the passes over a table few. A column of ones, appended to the keys, subtracts the logarithms of the sums within
 the product; another, appended to the values, subtracts what the softmax's derivative needs. Masks are added, -inf where a key is
-hidden, on the blocks of the diagonal alone where attention is causal. And where |q| |k| says that no score is large, the largest
-of a row need not be found.
+hidden, on the blocks of the diagonal alone where attention is causal. And where no score of a block is large, the largest of a row
+need not be found.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.backends._numpy_elementwise import is_calm
 from tinygrad_edu.backends._numpy_scratch import scratch
 from tinygrad_edu.backends._numpy_threads import share
 
@@ -28,7 +29,6 @@ TABLE = 1 << 17  # elements of a table of weights
 ROWS = 64  # rows of a block where attention is causal, so that little is computed in vain
 FEW = 16  # rows below which keys are used as they lie
 TILE = 256  # rows and keys of the part of a larger table that the backward pass computes at once
-CALM = 40.0  # scores up to this size need no shift: their exponentials neither overflow nor lose digits
 _BLIND = 1e30  # the logarithm of the sum of a row that sees nothing: finite, since infinity times 0 is not a number
 
 
@@ -54,6 +54,22 @@ def _like(x: Array, shape: tuple[int, ...]) -> Array:
         return np.empty(shape, x.dtype)
     order = sorted(range(x.ndim - 1), key=lambda i: -x.strides[i]) + [x.ndim - 1]
     return np.empty([shape[i] for i in order], x.dtype).transpose([order.index(i) for i in range(x.ndim)])
+
+
+def _beside(arrays: Sequence[Array]) -> list[Array]:
+    """Empty arrays that lie in memory as the given ones: as parts of one array, if these are such parts.
+
+    Whoever needs the gradient of that one array, as a layer that computes queries, keys and values at once, has it then without
+    a copy.
+    """
+    root = arrays[0].base
+    together = type(root) is np.ndarray and root.flags.c_contiguous and root.size == sum(x.size for x in arrays)
+    apart = together and all(x.base is root and x.strides == arrays[0].strides for x in arrays)
+    if not apart or any(np.shares_memory(x, y) for x, y in itertools.combinations(arrays, 2)):
+        return [_like(x, x.shape) for x in arrays]
+    twin = np.empty_like(root)
+    starts = [x.ctypes.data - root.ctypes.data for x in arrays]
+    return [np.ndarray(x.shape, x.dtype, twin, start, x.strides) for x, start in zip(arrays, starts, strict=True)]
 
 
 def _grouped(x: Array, groups: int) -> Array:
@@ -186,12 +202,6 @@ def _with_column(name: str, x: Array, column: Array) -> Array:
     return out
 
 
-def _is_calm(q: Array, k: Array, scale: float) -> bool:
-    """Whether no score can be large, by |q · k| ≤ |q| |k|."""
-    squares = [float(np.max(np.einsum("...e,...e->...", x, x), initial=0.0)) for x in (q, k)]
-    return math.sqrt(squares[0] * squares[1]) * abs(scale) <= CALM
-
-
 def attention(
     q: Array, k: Array, v: Array, mask: Array, causal: bool, scale: float, dropout: Dropout
 ) -> tuple[Array, Array]:
@@ -212,10 +222,9 @@ def attention(
 
 def _forward(problem: _Problem, chunk: tuple[slice, slice], out: Array, sums: Array) -> None:
     q, k, v = problem.q[chunk], problem.k[chunk], problem.v[chunk]
-    if problem.rows < FEW:  # to look at all keys beforehand, or to turn them, would cost more than the scores
-        calm, q, turned = False, q * problem.scale, k.swapaxes(-1, -2)
+    if problem.rows < FEW:  # to turn all keys would cost more than the scores
+        q, turned = q * problem.scale, k.swapaxes(-1, -2)
     else:
-        calm = problem.hides_only and _is_calm(q, k, problem.scale)
         turned = _turned("attention keys", k, problem.scale, 0)
     many = problem.rows
     if math.prod(q.shape[:4]) * problem.keys > TABLE:
@@ -227,6 +236,7 @@ def _forward(problem: _Problem, chunk: tuple[slice, slice], out: Array, sums: Ar
         keys = slice(0, min(rows.stop, problem.keys) if problem.causal else problem.keys)
         s = scratch("attention weights", (*q.shape[:3], rows.stop - rows.start, keys.stop), q.dtype)
         np.matmul(q[..., rows, :], turned[..., keys], out=s)
+        calm = problem.hides_only and is_calm(s)
         problem.hide(s, rows, keys, chunk)
         if not calm:
             top = s.max(-1, keepdims=True)
@@ -257,7 +267,11 @@ def attention_backward(
     q, k, v, mask = args[:4]
     problem = _Problem(*args)
     slopes, outs = _grouped(g, problem.groups), _grouped(out, problem.groups)
-    found = [_like(x, x.shape) if need else None for x, need in zip((q, k, v), needed, strict=False)]
+    found = (
+        _beside((q, k, v))
+        if all(needed[:3])
+        else [_like(x, x.shape) if need else None for x, need in zip((q, k, v), needed, strict=False)]
+    )
     targets = [None if found[0] is None else _grouped(found[0], problem.groups), *found[1:]]
     chunks = problem.chunks()
     masks: dict[int, Array] = {}  # of each thread

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.backends._numpy_threads import BLOCK, GRAIN, pieces, split
+from tinygrad_edu.backends._numpy_threads import GRAIN, pieces, split
 
 Array = Any
 LARGE = 2 * GRAIN  # elements from which on two threads pay
+BLOCK = 1 << 17  # elements of a block of what needs a constant beside it, or sums of rows
 CALM = 40.0  # its exponential is 2e17, and sums of as many as fit into memory are far from the largest number
 _ROW = 1024  # a long sum is made of rows of so many, whose sums are added pairwise: as exact as NumPy's
 

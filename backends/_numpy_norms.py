@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.backends._numpy_scratch import scratch
-from tinygrad_edu.backends._numpy_threads import BLOCK, pieces, split
+from tinygrad_edu.backends._numpy_threads import pieces, split
 
 Array = Any
 Axes = tuple[int, ...]
+BLOCK = 1 << 17  # elements of a block: 512 KiB in single precision
 _LONG = 8192  # elements from which on a plain running sum is less exact than NumPy's pairwise one
 
 
@@ -38,10 +39,10 @@ def _share(work: Callable[[int, slice], None], blocks: list[slice], elements: in
 
 
 def _dots(x: Array, y: Array) -> Array:
-    """Sums of products over the last axis, which stays."""
+    """Sums of products over the last axis."""
     if x.shape[-1] > _LONG:
-        return (x * y).sum(-1, keepdims=True)
-    return np.vecdot(x, y)[..., None]
+        return (x * y).sum(-1)
+    return np.vecdot(x, y)
 
 
 # Over what lies together: x (N, G, M), weight and bias (G, M), or without G ----------------------------------------------------
@@ -53,36 +54,55 @@ def _as_rows(x: Array, axes: Axes, grouped: bool) -> Array:
     return np.ascontiguousarray(x).reshape(*lead, math.prod(x.shape[axes[0] :]))
 
 
-def _as_table(parameter: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
-    """A parameter of (G, K, 1 …) or of a layer norm's shape, as (G, M) or (M); ones where there is none."""
-    if parameter is None:
-        return np.ones(shape, dtype)
-    if parameter.size == math.prod(shape):
-        return parameter.reshape(shape)
+def _as_table(parameter: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """A parameter of (G, K, 1 …) or of a layer norm's shape, as (G, M) or (M)."""
+    if parameter is None or parameter.size == math.prod(shape):
+        return None if parameter is None else parameter.reshape(shape)
     table = parameter.reshape(shape[0], -1)
     return np.repeat(table, shape[1] // max(table.shape[1], 1), axis=1)
 
 
-def _outer(column: Array, table: Array, out: Array) -> Array:
+@functools.lru_cache(64)
+def _filled(shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+    """An array of one number, to multiply by."""
+    return np.full(shape, value, dtype)
+
+
+def _outer(column: Array, table: Array | None, out: Array) -> Array:
     """A column times a table: of one group by BLAS, which is faster than a multiplication that broadcasts."""
+    if table is None:
+        out[...] = column[..., None]
+        return out
     if out.ndim == 2:
-        return np.dot(column, table[None], out=out)
-    return np.multiply(column, table, out=out)
+        return np.dot(column[:, None], table[None], out=out)
+    return np.multiply(column[..., None], table, out=out)
 
 
-def _along(x: Array, table: Array) -> Array:
-    """Sums over the last axis, which stays, of x times a table."""
-    if x.ndim == 2 and x.shape[1] <= _LONG:
-        return np.dot(x, table)[:, None]
-    return _dots(x, np.broadcast_to(table, x.shape))
+def _along(x: Array, table: Array | None) -> Array:
+    """Means over the last axis of x times a table."""
+    width = x.shape[-1]
+    if width > _LONG or (x.ndim > 2 and table is not None):
+        return (x.sum(-1) if table is None else _dots(x, np.broadcast_to(table, x.shape))) / width
+    if table is None:
+        return np.matmul(x, _filled((width,), 1 / width, x.dtype))
+    means = np.matmul(x, table)
+    means /= width
+    return means
 
 
 def _down(column: Array, x: Array, out: Array) -> None:
     """Sums over the first axis of x times a column."""
     if x.ndim == 2:
-        np.dot(column[:, 0], x, out=out)
+        np.matmul(column, x, out=out)
     else:
-        np.einsum("ng,ngm->gm", column[..., 0], x, out=out)
+        np.einsum("ng,ngm->gm", column, x, out=out)
+
+
+def _rates(spread: Array, eps: float) -> Array:
+    """1 / √(variance + eps)."""
+    rate = spread + eps
+    np.sqrt(rate, out=rate)
+    return np.reciprocal(rate, out=rate)
 
 
 def _rows(
@@ -93,18 +113,19 @@ def _rows(
     *lead, width = rows.shape
     result = np.empty(x.shape, x.dtype)
     out = result.reshape(rows.shape)
-    means, spreads = np.zeros((2, *lead, 1), x.dtype)
-    ones, w = (_as_table(p, rows.shape[1:], x.dtype) for p in (None, weight))
-    b = None if bias is None else _as_table(bias, rows.shape[1:], x.dtype)
+    means, spreads = np.empty((2, *lead), x.dtype)
+    w, b = _as_table(weight, rows.shape[1:]), _as_table(bias, rows.shape[1:])
 
     def work(_: int, at: slice) -> None:
         block, target = rows[at], out[at]
         if centred:
-            np.divide(_along(block, ones), width, out=means[at])
-            block = np.subtract(block, means[at], out=target)
-        spread = np.divide(_dots(block, block), width, out=spreads[at])
-        factors = _outer(1 / np.sqrt(spread + eps), w, scratch("norm factors", block.shape, x.dtype))
-        np.multiply(block, factors, out=target)
+            means[at] = _along(block, None)
+            block = np.subtract(block, means[at, ..., None], out=target)
+        spread = spreads[at] = _dots(block, block) * x.dtype.type(1 / width)
+        rate = _rates(spread, eps)
+        np.multiply(block, rate[..., None], out=target)
+        if w is not None:
+            target *= w
         if b is not None:
             target += b
 
@@ -132,37 +153,37 @@ def _rows_backward(
     sums of g w c over a row and of g c r over all rows are products of one table, g c, with a vector.
     """
     rows, slopes = _as_rows(x, axes, grouped), _as_rows(g, axes, grouped)
-    *lead, width = rows.shape
+    lead = rows.shape[:-1]
     result = np.empty(x.shape, x.dtype) if needed[0] else None
     out = None if result is None else result.reshape(rows.shape)
-    w = _as_table(weight, rows.shape[1:], x.dtype)
-    rates = (1 / np.sqrt(spread + eps)).reshape(*lead, 1)
-    means: Array = mean.reshape(*lead, 1) if centred else None
+    w = _as_table(weight, rows.shape[1:])
+    rates = _rates(spread.reshape(lead), eps)
+    means = mean.reshape(lead) if centred else None
     blocks = _blocks(len(rows), math.prod(rows.shape[1:]))
     # One partial sum for each block, so that the total does not depend on which thread did what.
-    gw, gb = (np.zeros((len(blocks), *rows.shape[1:]), x.dtype) if need else None for need in needed[1:])
+    gw, gb = (np.empty((len(blocks), *rows.shape[1:]), x.dtype) if need else None for need in needed[1:])
 
     def work(i: int, at: slice) -> None:
         block, slope, rate = rows[at], slopes[at], rates[at]
-        if centred:
-            block = np.subtract(block, means[at], out=scratch("norm centred", block.shape, x.dtype))
+        if means is not None:
+            block = np.subtract(block, means[at, ..., None], out=scratch("norm centred", block.shape, x.dtype))
         both = np.multiply(slope, block, out=scratch("norm products", block.shape, x.dtype))
         if gb is not None:
-            _down(np.ones_like(rate), slope, gb[i])
+            _down(_filled(rate.shape, 1, x.dtype), slope, gb[i])
         if gw is not None:
             _down(rate, both, gw[i])
         if out is None:
             return
         pull = _along(both, w)
-        pull *= rate * rate * rate / -width
+        pull *= -(rate * rate * rate)
         target = np.multiply(slope, _outer(rate, w, both), out=out[at])
         if not centred:
-            block = np.multiply(block, pull, out=both)
+            block = np.multiply(block, pull[..., None], out=both)
         else:
-            block *= pull
+            block *= pull[..., None]
             shift = _along(slope, w)
-            shift *= rate / -width
-            target += shift
+            shift *= rate
+            target -= shift[..., None]
         target += block
 
     _share(work, blocks, 6 * rows.size)
@@ -173,7 +194,9 @@ def _to_parameter(tables: Array | None, parameter: Array) -> Array | None:
     """The gradient of a parameter from those of its table, one from each block."""
     if tables is None:
         return None
-    return tables.sum(0).reshape(parameter.size, -1).sum(1).reshape(parameter.shape)
+    table = tables.sum(0) if len(tables) > 1 else tables[0]
+    table = table if table.size == parameter.size else table.reshape(parameter.size, -1).sum(1)
+    return table.reshape(parameter.shape)
 
 
 # Over what lies apart: x (N, C, L), weight and bias (C) -------------------------------------------------------------------

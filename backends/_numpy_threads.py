@@ -17,8 +17,8 @@ from tinygrad_edu.backends import _numpy_blas
 # under this many elements a thread is not worth splitting.
 GRAIN = 1 << 16
 # Elements of a piece, where several passes follow one another: small ones, which would stay in the inner cache, lose more to
-# handing over the GIL after each of their calls.
-BLOCK = 1 << 17
+# threads that wait for the GIL after each of their calls.
+BLOCK = 1 << 18
 PRODUCTS = 1 << 22  # likewise, for multiplications and additions in matrix products
 LATE = 0.4  # the work, in such grains, that the caller does before a helper has woken up
 
@@ -145,7 +145,12 @@ def linear_backward(g: Any, x: Any, weight: Any, with_bias: bool) -> tuple[Any, 
     n, outs = g.shape
     widths = [y.shape[1] for y in (weight, x) if y is not None]
     work = n * outs * sum(widths) / PRODUCTS
-    if _blas_threads == _threads or work < 4 or n < outs / 4 or any(y is not None and y.dtype != g.dtype for y in (x, weight)):
+    if (
+        _blas_threads == _threads
+        or work < 2
+        or n < outs / 4
+        or any(y is not None and y.dtype != g.dtype for y in (x, weight))
+    ):
         return None
     gx = None if weight is None else np.empty((n, widths[0]), g.dtype)
     gw = None if x is None else np.empty((outs, widths[-1]), g.dtype)
@@ -185,7 +190,7 @@ def _bounds(length: int, parts: int, grains: float) -> list[int]:
     """Where the shares of ``range(length)`` begin and end: the caller's is larger than the helpers', who start late."""
     share = length * (1 - LATE / grains) / parts
     bounds = [0, *(length - round(share * i) for i in range(parts - 1, -1, -1))]
-    return [n - n % 8 for n in bounds[:-1]] + [length] if share > 128 else bounds  # whole vectors of matrix products
+    return [n + -n % 8 for n in bounds[:-1]] + [length] if share > 128 else bounds  # whole vectors of matrix products
 
 
 def _spread(function: Callable[[slice], Any], length: int, grains: float) -> None:

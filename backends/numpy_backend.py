@@ -116,6 +116,18 @@ class NumpyBackend(Backend):
             return False
         return view.base is of or view.base is of.base or self.root(view) is self.root(of)
 
+    def whole_of(self, parts: Sequence[Array], shape: tuple[int, ...], axis: int) -> Array | None:
+        root = self.root(parts[0])
+        if root.size != math.prod(shape) or root.dtype != parts[0].dtype or not root.flags.c_contiguous:
+            return None
+        whole, stop = root.reshape(shape), 0
+        for part in parts:
+            start, stop = stop, stop + part.shape[axis]
+            place = whole[(slice(None),) * axis + (slice(start, stop),)]
+            if self.root(part) is not root or place.ctypes.data != part.ctypes.data or place.strides != part.strides:
+                return None
+        return whole
+
     def viewable(self, x: Array) -> Array:
         return x if type(x) is np.ndarray else np.array(x)
 

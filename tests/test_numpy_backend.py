@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tinygrad_edu as tg
+import tinygrad_edu.nn.functional as F
 from tinygrad_edu import backends
 from tinygrad_edu.backends import _numpy_elementwise as fast
 from tinygrad_edu.backends import _numpy_indexing, _numpy_threads
@@ -223,3 +225,58 @@ def test_softmax_and_losses_of_moderate_and_of_large_numbers(scale: float) -> No
     losses, _ = backends.get("cpu").kernels["cross_entropy"](x, target, True)
     expected = np.log(e.sum(1)) + wide.max(1) - wide[np.arange(200), target]
     np.testing.assert_allclose(losses, expected, rtol=1e-6, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("shape", [(700, 140, 130), (700, 130, 140), (2000, 33, 300)])
+@pytest.mark.parametrize("needed", [(True, True, True), (True, False, True), (False, True, False)])
+def test_gradients_of_linear_maps_shared_between_threads_are_products(
+    shape: tuple[int, int, int], needed: tuple[bool, bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_numpy_threads, "_threads", 2)
+    monkeypatch.setattr(_numpy_threads, "_blas_threads", 1)
+    rng = np.random.default_rng(0)
+    n, outs, width = shape
+    g, x, w = (rng.standard_normal(s) for s in ((n, outs), (n, width), (outs, width)))
+    found = _numpy_threads.linear_backward(g, x if needed[1] else None, w if needed[0] else None, needed[2])
+    assert found is not None
+    for value, expected, need in zip(found, (g @ w, g.T @ x, g.sum(0)), needed, strict=True):
+        assert (value is None) is not need
+        if need:
+            np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-11)
+
+
+@given(st.integers(2, 5000), st.integers(2, 6), st.floats(2, 1e4))
+def test_shares_cover_everything_and_the_callers_is_the_largest(length: int, parts: int, grains: float) -> None:
+    parts = min(parts, length)
+    bounds = _numpy_threads._bounds(length, parts, max(grains, parts))
+    sizes = np.diff(bounds)
+    assert bounds[0] == 0 and bounds[-1] == length and len(bounds) == parts + 1
+    assert sizes.min() >= (1 if length >= 2 * parts else 0) and sizes[0] >= sizes[1:].max() - 8
+
+
+def test_the_gradients_of_parts_of_one_array_are_parts_of_its_gradient() -> None:
+    ns = backends.get("cpu")
+    whole = np.zeros((4, 3, 12))
+    parts = [whole[..., i : i + 4] for i in (0, 4, 8)]
+    assert ns.whole_of(parts, (4, 3, 12), 2) is not None
+    assert np.shares_memory(ns.whole_of(parts, (4, 3, 12), 2), whole)
+    assert ns.whole_of([parts[1], parts[0], parts[2]], (4, 3, 12), 2) is None
+    assert ns.whole_of([*parts[:2], parts[2].copy()], (4, 3, 12), 2) is None
+    assert ns.whole_of(parts[:2], (4, 3, 8), 2) is None
+
+
+@pytest.mark.parametrize("computed", [False, True])
+def test_heads_cut_from_one_tensor_give_its_gradient_and_a_hook_keeps_what_it_saw(computed: bool) -> None:
+    x = tg.tensor(drawn((2, 5, 12), "float64"), requires_grad=True)
+    y = x * 1.0 if computed else x
+    seen: list[tg.Tensor] = []
+    q, k, v = (part.view(2, 5, 2, 2).transpose(1, 2) for part in y.split(4, dim=2))
+    q.register_hook(seen.append)
+    F.scaled_dot_product_attention(q, k, v).square().sum().backward()
+    alone = [part.detach().clone().requires_grad_() for part in x.split(4, dim=2)]
+    heads = [part.view(2, 5, 2, 2).transpose(1, 2) for part in alone]
+    F.scaled_dot_product_attention(*heads).square().sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), tg.cat([part.grad for part in alone], 2).numpy(), rtol=1e-12)
+    before = seen[0].clone()
+    x.grad.zero_()
+    np.testing.assert_array_equal(seen[0].numpy(), before.numpy())

@@ -42,11 +42,13 @@ class SparseGrad:
             dense = xp.index_add(dense, index, values)
         return dense
 
-    def dense(self) -> Array:
-        """The whole array."""
+    def dense(self, shared: bool = False) -> Array:
+        """The whole array; where ``shared`` memory will do, the one that the values are the parts of, if there is one."""
         axis = self._side_by_side()
         if axis is not None:
-            return backends.of(self.parts[0][1]).concat([values for _, values in self.parts], axis=axis)
+            xp, values = backends.of(self.parts[0][1]), [values for _, values in self.parts]
+            whole = xp.whole_of(values, self.shape, axis) if shared else None
+            return xp.concat(values, axis=axis) if whole is None else whole
         return self.add_into(backends.of(self.parts[0][1]).zeros(self.shape, dtype=self.dtype))
 
     def _side_by_side(self) -> int | None:

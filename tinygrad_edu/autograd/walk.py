@@ -180,7 +180,7 @@ def _walk(
             if saved is RELEASED or (saved is not None and writes.latest < node.seq):
                 _check_kept(node)
             if type(g) is SparseGrad:
-                g = g.dense()
+                g = g.dense(shared=True)
             if graph:
                 grads = graph_backward(node, g)
             elif node.kind == USER:

@@ -59,7 +59,9 @@ def _weight_gradients(
     gx = (flat_x @ w_ih).reshape(x.shape) if need_x else None
     gw_ih = flat_x.T @ x.reshape(steps * batch, x.shape[2]) if need_ih else None
     gw_hh = flat_h.T @ before.reshape(steps * batch, before.shape[2]) if need_hh else None
-    return gx, gw_ih, gw_hh, flat_x.sum(0) if need_bi else None, flat_h.sum(0) if need_bh else None
+    gb_ih = flat_x.sum(0) if need_bi else None
+    gb_hh = (flat_h.sum(0) if gb_ih is None or flat_h is not flat_x else gb_ih.copy()) if need_bh else None
+    return gx, gw_ih, gw_hh, gb_ih, gb_hh
 
 
 # Plain ---------------------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
     products = x.size * len(weight)
     if _blas_threads == _threads or products < 2 * PRODUCTS or x.dtype != weight.dtype or len(x) < len(weight):
         out = matmul(x, weight.T)
-        out += bias
+        split(lambda part: np.add(out[part], bias, out=out[part]), len(x), out.size)
         return out
     out = np.empty((len(x), len(weight)), x.dtype)
 

@@ -14,7 +14,7 @@ import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
 from tinygrad_edu import backends
 from tinygrad_edu.backends import _numpy_elementwise as fast
-from tinygrad_edu.backends import _numpy_indexing, _numpy_threads
+from tinygrad_edu.backends import _numpy_indexing, _numpy_losses, _numpy_threads
 
 cpu = backends.get("cpu")
 SHAPES = [(), (1,), (7,), (3, 5), (0, 4), (64, 64), (fast.LARGE - 1,), (fast.LARGE + 777,), (300, 1000), (2, 100, 1024)]
@@ -280,3 +280,35 @@ def test_heads_cut_from_one_tensor_give_its_gradient_and_a_hook_keeps_what_it_sa
     before = seen[0].clone()
     x.grad.zero_()
     np.testing.assert_array_equal(seen[0].numpy(), before.numpy())
+
+
+@given(
+    st.lists(st.sampled_from([-1e4, -200.0, -70.0, -3.0, 0.0, 60.0, 95.0, 1e4]), min_size=1, max_size=5),
+    st.sampled_from([1, 3, 8200, 30_000]),
+    st.sampled_from(["float32", "float64"]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_cross_entropy_of_logits_of_any_size(
+    levels: list[float], width: int, dtype: str, masked: bool, seed: int
+) -> None:
+    """Also where exponentials as they are would overflow, vanish, or be none at all."""
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_normal((len(levels), width)) + np.array(levels)[:, None]).astype(dtype)
+    target = rng.integers(0, width, len(levels))
+    if masked:
+        x[rng.random(x.shape) < 0.3] = -np.inf
+        x[np.arange(len(x)), target] = levels
+    wide = x.astype(np.float64)
+    wide -= wide.max(1, keepdims=True)
+    chances = np.exp(wide) / np.exp(wide).sum(1, keepdims=True)
+    losses, work = _numpy_losses.cross_entropy(x, target, True)
+    assert work is not None and losses.dtype == dtype
+    rows = np.arange(len(x))
+    close = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(
+        losses, -np.log(chances[rows, target]), rtol=close, atol=close * max(1, abs(max(levels, key=abs)))
+    )
+    chances[rows, target] -= 1
+    slope = _numpy_losses.cross_entropy_backward(work, target, None, 0.5, True)
+    np.testing.assert_allclose(slope, 0.5 * chances, rtol=100 * close, atol=close)

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 TYPES = "bool uint8 int8 int16 int32 int64 float16 float32 float64".split()
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.product(TYPES, TYPES))
+@pytest.mark.parametrize(("a", "b"), list(itertools.product(TYPES, TYPES)))
 def test_types_of_results_are_those_of_pytorch(a: str, b: str) -> None:
     for shape_a, shape_b in itertools.product([(), (2,)], repeat=2):
         ours = tg.result_type(tg.ones(shape_a, dtype=a), tg.ones(shape_b, dtype=b))
@@ -28,7 +28,7 @@ def test_types_of_results_are_those_of_pytorch(a: str, b: str) -> None:
     assert tg.can_cast(getattr(tg, a), getattr(tg, b)) == torch.can_cast(getattr(torch, a), getattr(torch, b))
 
 
-@pytest.mark.parametrize(("dtype", "number"), itertools.product(TYPES, [True, 2, 1.5]))
+@pytest.mark.parametrize(("dtype", "number"), list(itertools.product(TYPES, [True, 2, 1.5])))
 def test_numbers_give_way_to_tensors(dtype: str, number: float) -> None:
     for shape in ((), (2,)):
         for swap in (False, True):

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.backends._numpy_blas import address
 from tinygrad_edu.backends._numpy_elementwise import is_calm
 from tinygrad_edu.backends._numpy_scratch import scratch
 from tinygrad_edu.backends._numpy_threads import share
@@ -68,7 +69,7 @@ def _beside(arrays: Sequence[Array]) -> list[Array]:
     if not apart or any(np.shares_memory(x, y) for x, y in itertools.combinations(arrays, 2)):
         return [_like(x, x.shape) for x in arrays]
     twin = np.empty_like(root)
-    starts = [x.ctypes.data - root.ctypes.data for x in arrays]
+    starts = [address(x) - address(root) for x in arrays]
     return [np.ndarray(x.shape, x.dtype, twin, start, x.strides) for x, start in zip(arrays, starts, strict=True)]
 
 

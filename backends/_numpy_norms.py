@@ -199,6 +199,97 @@ def _to_parameter(tables: Array | None, parameter: Array) -> Array | None:
     return table.reshape(parameter.shape)
 
 
+# Over channels of a group: x (N, C, L) with a weight for each channel ---------------------------------------------------
+
+_SHORT = 16  # elements of a channel below which a table of weights is faster than a weight for each row
+
+
+def _sums(x: Array) -> Array:
+    """Sums over the last axis."""
+    return x.sum(-1) if x.shape[-1] > _LONG else np.matmul(x, _filled(x.shape[-1:], 1, x.dtype))
+
+
+def _in_groups(x: Array, groups: int) -> Array:
+    """(N, C) summed to (N, G)."""
+    return x.reshape(len(x), groups, -1).sum(-1)
+
+
+def _for_channels(x: Array, channels: int) -> Array:
+    """(N, G) repeated to (N, C, 1)."""
+    return np.repeat(x, channels // x.shape[1], axis=1)[..., None]
+
+
+def group_norm(x: Array, weight: Array, bias: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
+    """The result, and mean and variance of each group of each sample."""
+    n, groups, each, *rest = x.shape
+    length = math.prod(rest)
+    if length < _SHORT:
+        return _rows(True, True, x, weight, bias, axes, eps)
+    channels, size = groups * each, each * length
+    planes = np.ascontiguousarray(x).reshape(n, channels, length)
+    out = np.empty_like(planes)
+    means, spreads = np.empty((2, n, groups), x.dtype)
+
+    def work(_: int, at: slice) -> None:
+        block, target = planes[at], out[at]
+        means[at] = _in_groups(_sums(block), groups) / size
+        np.subtract(block, _for_channels(means[at], channels), out=target)
+        spreads[at] = _in_groups(_dots(target, target), groups) / size
+        factor = _for_channels(_rates(spreads[at], eps), channels)
+        target *= factor if weight is None else factor * weight.reshape(channels, 1)
+        if bias is not None:
+            target += bias.reshape(channels, 1)
+
+    _share(work, _blocks(n, channels * length), 4 * x.size)
+    kept = (n, groups, *(1,) * len(axes))
+    return out.reshape(x.shape), means.reshape(kept), spreads.reshape(kept)
+
+
+def group_norm_backward(
+    g: Array,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    axes: Axes,
+    eps: float,
+    mean: Array,
+    spread: Array,
+    needed: list[bool],
+) -> tuple[Any, ...]:
+    """Gradients of input, weight and bias: those of :func:`_rows_backward`, from the sums of g and of g c over each channel."""
+    n, groups, each, *rest = x.shape
+    length = math.prod(rest)
+    if length < _SHORT:
+        return _rows_backward(True, True, g, x, weight, bias, axes, eps, mean, spread, needed)
+    channels, size = groups * each, each * length
+    planes, slopes = (np.ascontiguousarray(y).reshape(n, channels, length) for y in (x, g))
+    out = np.empty_like(planes) if needed[0] else None
+    means, rates = mean.reshape(n, groups), _rates(spread.reshape(n, groups), eps)
+    w = _filled((channels,), 1, x.dtype) if weight is None else weight.reshape(channels)
+    gw, gb = np.empty((2, n, channels), x.dtype)  # of each sample
+
+    def work(_: int, at: slice) -> None:
+        slope, rate = slopes[at], rates[at]
+        middle = _for_channels(means[at], channels)
+        centred = np.subtract(planes[at], middle, out=scratch("norm centred", slope.shape, x.dtype))
+        total, match = _sums(slope), _dots(slope, centred)
+        gb[at] = total
+        np.multiply(match, _for_channels(rate, channels)[..., 0], out=gw[at])
+        if out is None:
+            return
+        target = np.multiply(slope, _for_channels(rate, channels) * w[:, None], out=out[at])
+        centred *= _for_channels(_in_groups(match * w, groups) * rate * rate * rate / -size, channels)
+        target += centred
+        target += _for_channels(_in_groups(total * w, groups) * rate / -size, channels)
+
+    _share(work, _blocks(n, channels * length), 6 * x.size)
+    return (
+        None if out is None else out.reshape(x.shape),
+        gw.sum(0).reshape(weight.shape) if needed[1] else None,
+        gb.sum(0).reshape(bias.shape) if needed[2] else None,
+    )
+
+
 # Over what lies apart: x (N, C, L), weight and bias (C) -------------------------------------------------------------------
 
 
@@ -284,8 +375,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "layer_norm_backward": functools.partial(_rows_backward, False, True),
     "rms_norm": functools.partial(_rows, False, False),
     "rms_norm_backward": functools.partial(_rows_backward, False, False),
-    "group_norm": functools.partial(_rows, True, True),
-    "group_norm_backward": functools.partial(_rows_backward, True, True),
+    "group_norm": group_norm,
+    "group_norm_backward": group_norm_backward,
     "batch_norm": batch_norm,
     "batch_norm_backward": batch_norm_backward,
 }

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_edu.backends import (
     _numpy_attention,
+    _numpy_blas,
     _numpy_indexing,
     _numpy_kernels,
     _numpy_optim,
@@ -124,7 +125,11 @@ class NumpyBackend(Backend):
         for part in parts:
             start, stop = stop, stop + part.shape[axis]
             place = whole[(slice(None),) * axis + (slice(start, stop),)]
-            if self.root(part) is not root or place.ctypes.data != part.ctypes.data or place.strides != part.strides:
+            if (
+                self.root(part) is not root
+                or _numpy_blas.address(place) != _numpy_blas.address(part)
+                or place.strides != part.strides
+            ):
                 return None
         return whole
 

@@ -220,3 +220,24 @@ def test_bad_input_names_the_layer_and_the_sizes(layer: Any, shape: Any, text: s
 def test_groups_that_do_not_divide_the_channels_are_refused_at_once() -> None:
     with pytest.raises(ValueError, match="GroupNorm: 5 channels"):
         nn.GroupNorm(2, 5)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 20), (2, 6, 5, 7), (2, 4, 9000)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_norm_over_long_channels_is_its_reference(shape: tuple[int, ...], affine: bool) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(3.0, 2.0, shape), *rng.standard_normal((2, shape[1]))][: 3 if affine else 1]
+    g = tg.tensor(rng.standard_normal(shape))
+    found = [tg.tensor(a, requires_grad=True) for a in arrays]
+    expected = [tg.tensor(a, requires_grad=True) for a in arrays]
+    out = F.group_norm(found[0], 2, *found[1:])
+    spare = len(shape) - 2
+    x, *affine_ones = expected
+    lead = (2, shape[1] // 2)
+    parameters = [v.reshape(*lead, *(1,) * spare) for v in affine_ones] or [None, None]
+    x = x.reshape(shape[0], *lead, *shape[2:])
+    want = GroupNorm.reference(x, *parameters, tuple(range(2, len(shape) + 1)), 1e-5).reshape(shape)
+    np.testing.assert_allclose(out.detach().numpy(), want.detach().numpy(), rtol=1e-10, atol=1e-11)
+    out.backward(g), want.backward(g)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-9, atol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
@@ -187,9 +188,10 @@ def _set_blas(n: int) -> None:
 
 
 def _bounds(length: int, parts: int, grains: float) -> list[int]:
-    """Where the shares of ``range(length)`` begin and end: the caller's is larger than the helpers', who start late."""
+    """Where the shares of ``range(length)`` begin and end: the caller's is larger than the helpers', who start late, but of few
+    things, such as samples, by one at most."""
     share = length * (1 - LATE / grains) / parts
-    bounds = [0, *(length - round(share * i) for i in range(parts - 1, -1, -1))]
+    bounds = [0, *(length - min(math.ceil(share * i), length * i // parts) for i in range(parts - 1, -1, -1))]
     return [n + -n % 8 for n in bounds[:-1]] + [length] if share > 128 else bounds  # whole vectors of matrix products
 
 

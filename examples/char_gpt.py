@@ -19,7 +19,9 @@ What there is to learn from it:
 * **What it begins with.** GPT-2's parameters begin with a width of 0.02. For narrow vectors that is next to nothing: ``--spread 0.1``
   alone brought four blocks of 128 with AdamW from 3.13 to 2.83 bits. Dropout, which an LSTM of this size needs, slows so small
   a GPT down by more than it helps.
-* **Who is better?** ``--versus-lstm`` measures it: the same text, the same seconds of the processor.
+* **Who is better?** ``--versus-lstm`` measures it: the same text, the same seconds of the processor. With the default
+  options the GPT is at 1.790 held-out bits after 138 s of one core, and the LSTM of ``char_lm.py``, trained by Adam, at 1.817: the GPT needs 1.5% less.
+  With more time the LSTM is there, too: 1.786 after 196 s.
 """
 
 from __future__ import annotations

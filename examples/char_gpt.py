@@ -286,7 +286,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         args,
         {"bits.png": axes},
         "How the samples get from noise to words, to code that is almost right; how far the held-out curve stays above the "
-        "training one (try --dropout 0), and whether it has stopped falling: then more --steps or --width pay.",
+        "training one (try --weight-decay 0), and whether it has stopped falling: then more --steps or --width pay.",
     )
     return result
 

@@ -42,7 +42,7 @@ def running() -> str:
         if not (
             name.startswith(("_", "<"))
             or name == "forward"
-            or module.endswith(("._types", "._base", ".function", ".errors"))
+            or module.endswith(("._types", "._base", "._casting", ".function", ".errors"))
         ):
             found = f"{name}: "
         frame = frame.f_back

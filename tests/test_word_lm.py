@@ -190,7 +190,7 @@ def test_beside_an_lstm(example, story, tmp_path, capsys):
     ("options", "part"),
     [
         (["--text", "nowhere.txt"], "nowhere.txt"),
-        (["--heads", "3"], "3 heads do not divide"),
+        (["--heads", "5"], "5 heads do not divide"),
         (["--text", "story.txt", "--block", "100000"], "too few for --block 100000"),
         (["--block", "1"], "--block"),
     ],

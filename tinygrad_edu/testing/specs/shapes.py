@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
+from tinygrad_edu.testing.spec import OpSpec
 from tinygrad_edu.testing.specs._drawing import (
     a_dim,
     alone,
@@ -61,11 +62,19 @@ VIEWS = [
         methods="reshape view",
         errors=bad(ValueError, "6 elements .* do not fit into shape", zeros(2, 3), (4,)),
     ),
-    named("Tensor.view", with_tensor(lambda draw, x: (factors(draw, x.numel()),)), np.reshape),
-    named(
+    OpSpec(
+        "Tensor.view",
+        lambda x, shape: x.contiguous().view(shape),  # which is x itself, but where its memory has gaps
+        with_tensor(lambda draw, x: (factors(draw, x.numel()),)),
+        np.reshape,
+        torch="Tensor.view",
+    ),
+    OpSpec(
         "Tensor.view_as",
+        lambda x, y: x.contiguous().view_as(y),
         with_tensor(lambda draw, x: (tg.zeros(factors(draw, x.numel())),)),
         lambda x, y: x.reshape(y.shape),
+        torch="Tensor.view_as",
     ),
     named(
         "Tensor.reshape_as",

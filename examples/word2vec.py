@@ -1,7 +1,7 @@
 """Word vectors by prediction: skip-gram and CBOW, with negative sampling or a softmax of three kinds.
 
 A word's vector is trained to tell which words stand near it. On the bundled text four passes take 25 s of a busy
-core, some 65,000 words a second (gensim's C code: 200,000 and more), and the loss of a pair falls from 6 log 2 = 4.16 to 2.3::
+core, some 61,000 words a second (gensim's C code in one thread: 353,000), and the loss of a pair falls from 6 log 2 = 4.16 to 2.3::
 
     python examples/word2vec.py
     python examples/word2vec.py --model cbow --loss hierarchical
